@@ -1,0 +1,54 @@
+"""A value sent is outside the model's schema.
+
+What it looks at
+    Numbers against the schema's limits, words against its choices, in the strongest record of the payload.
+
+Why it matters
+    fal refuses such a body with 422 and makes no picture; a backend may then fall back without a word.
+
+How to put it right
+    Bring the value inside the limits the message names.
+
+When it is wrong
+    Limits change with time; where fal accepted the body, fal is right and the bundled schema is old.
+"""
+
+from typing import Any
+
+from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, passed, unknown
+
+link = Link.PAYLOAD
+because = ("backend_stale",)
+reads = ("fal_request",)
+
+
+def look(case: Case) -> Finding:
+    """The finding of this check."""
+    sent = case.payload
+    if sent is None or case.model is None:
+        return unknown("the payload was not seen")
+    made = case.product(Link.GENERATION)
+    if isinstance(made, Seen) and not case.fal_refusals:
+        return passed("fal accepted the values sent", made.evidence)
+    model = case.model["model"]
+    known = next((e for e in case.of("fal.schema") if e["model"] == model), None)
+    if known is None:
+        return unknown("the input schema of '{model}' is not known", model=model)
+    for key, value in sent["body"].items():
+        limit = broken(value, known["schema"].get("properties", {}).get(key, {}))
+        if limit is not None:
+            remedy = Remedy(f"Send '{key}' {limit}", (f"{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",))
+            return failed("'{key}' was sent as {value}, and '{model}' takes it {limit}", sent, known, remedy=remedy, key=key, value=str(value)[:60], model=model, limit=limit)
+    return passed("every value sent is inside the schema of '{model}'", sent, known, model=model)
+
+
+def broken(value: Any, rule: dict[str, Any]) -> str | None:
+    """The limit a value breaks, in words; None when it keeps within the rule."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = rule.get("minimum"), rule.get("maximum")
+        if (low is not None and value < low) or (high is not None and value > high):
+            return f"from {low} to {high}"
+    choices = rule.get("enum")
+    if choices and isinstance(value, str) and value not in choices:
+        return "as one of " + ", ".join(str(choice) for choice in choices)
+    return None

@@ -1,0 +1,46 @@
+"""The client library raised before or instead of an answer.
+
+What it looks at
+    Errors of the upload that no server sent: a BytesIO where bytes are wanted, a boolean header, an answer the library
+    could not read, a key with a line break, a client that was never set up.
+
+Why it matters
+    Nothing reached Storage; looking for the fault in the dashboard is in vain. Which inputs work differs from one
+    version of the library to the next.
+
+How to put it right
+    Give the upload plain `bytes` (`buffer.getvalue()`), string options (`"upsert": "true"`), and pin the library.
+
+When it is wrong
+    A library error that merely wraps Storage's own answer; where that answer was seen, it is judged instead.
+"""
+
+from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
+
+link = Link.UPLOAD
+because = ("environment_incomplete",)
+reads: tuple[str, ...] = ()
+
+REMEDY = Remedy(
+    "Mend the call of the upload",
+    (
+        "Pass bytes, not a BytesIO: buffer.getvalue().",
+        "Pass options as strings: {'content-type': 'image/jpeg', 'upsert': 'true'}.",
+        "Pin the supabase package to the version the code was written for, and restart the backend.",
+    ),
+)
+
+
+def look(case: Case) -> Finding:
+    """The finding of this check."""
+    stored = case.product(Link.UPLOAD)
+    if isinstance(stored, Seen):
+        return passed("the upload went through the library", stored.evidence)
+    if case.storage_refusals or case.of("storage.upload"):
+        return passed("Storage itself answered", (case.storage_refusals or case.of("storage.upload"))[0])
+    raised = next((e for e in case.errors("upload") + case.errors(None) if e["library"]), None)
+    if raised is not None:
+        return failed("the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160])
+    if case.sent_images == ():
+        return not_applicable("there was nothing to upload")
+    return unknown("no error of the client library was seen")

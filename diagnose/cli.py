@@ -1,0 +1,401 @@
+"""The command line. The only file that reads arguments, prints, and exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from diagnose import __version__
+from diagnose.errors import DiagnoseError, Exit, NothingReadable
+from diagnose.model import Diagnosis, Profile
+
+FORMATS = click.Choice(["text", "json"])
+EXPECTED = click.Choice(["image-to-image", "text-to-image"])
+WHERE = ("prompt_log.json", "backend/prompt_log.json")
+
+
+class Commands(click.Group):
+    """The commands, in the order in which they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], list(self.commands), 1)
+            if near:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="diagnose")
+def cli() -> None:
+    """Says why a picture ignores the photo it was asked to start from.
+
+    Begin with `diagnose latest-log` in the backend's folder, or with
+    `diagnose checklist FILE...` for logs, prompt logs, requests and answers in any
+    mix. `diagnose demo` shows it on a broken backend of its own.
+
+    \b
+    Exit codes: 0 sound or by design, 1 not sound, 2 usage, 3 undetermined,
+    4 nothing readable, 130 interrupted.
+    """
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that gives an answer."""
+    options = [
+        click.option("--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."),
+        click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."),
+        click.option("--entry", type=int, metavar="N", help="The N-th entry, from 0; negative from the end."),
+        click.option("--at", metavar="TIME", help="The attempt nearest to, and not after, this time."),
+        click.option("--match", metavar="TEXT", help="The newest attempt that holds this text."),
+        click.option("--all", "every", is_flag=True, help="Every attempt, oldest first."),
+        click.option("--expect", type=EXPECTED, help="Exit 1 unless this mode was used."),
+        click.option("--offline", is_flag=True, help="Forbid all network use (files alone never need it)."),
+        click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale]."),
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in the text."),
+        click.option("-v", "--verbose", is_flag=True, help="Every check, and how the evidence was read."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command("latest-log")
+@click.argument("file", required=False, metavar="[FILE|-]")
+@_shared
+def latest_log(file: str | None, **options: Any) -> None:
+    """Explain the newest entry of a prompt log.
+
+    FILE is prompt_log.json in any state, or a pasted ticket; `-` reads standard
+    input. Without FILE: ./prompt_log.json, ./backend/prompt_log.json, or the place
+    the profile names.
+    """
+    from diagnose import collect
+
+    profile = _profile(options["profile_name"])
+    if file == "-":
+        bundle = collect.gather([], stdin=_stdin())
+    else:
+        path = _found(file, profile)
+        bundle = collect.gather([path])
+    _answer(bundle, profile, checklist=False, **options)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
+@click.option("--prompt-log", "prompt_log", multiple=True, metavar="FILE", help="A prompt_log.json.")
+@click.option("--backend-log", "backend_log", multiple=True, metavar="FILE", help="The backend's log; rotated and .gz logs too.")
+@click.option("--response", multiple=True, metavar="FILE", help="The API's answer, whole or its body.")
+@click.option("--request", "request_", multiple=True, metavar="FILE", help="The request, whole or its body, or a HAR.")
+@click.option("--source", multiple=True, metavar="FOLDER", help="The backend's source folder.")
+@_shared
+def checklist(paths: tuple[str, ...], **options: Any) -> None:
+    """Answer the seven questions of the troubleshooting checklist.
+
+    Evidence is recognised by its content: logs, prompt logs, requests, answers, HAR
+    files, consoles, .env files and source folders in any mix; `-` is standard
+    input. Files whose kind you know can be named with an option.
+    """
+    from diagnose import collect
+
+    profile = _profile(options["profile_name"])
+    named = [
+        (kind, Path(name))
+        for kind, key in (("prompt_log", "prompt_log"), ("backend_log", "backend_log"), ("response", "response"), ("request", "request_"), ("source", "source"))
+        for name in options.pop(key)
+    ]
+    stdin = _stdin() if "-" in paths else None
+    files = [Path(path) for path in paths if path != "-"]
+    if not files and not named and stdin is None:
+        files = [_found(None, profile)]
+        beside = files[0].with_name("backend.log")
+        files += [beside] if beside.is_file() else []
+    bundle = collect.gather(files, named, stdin)
+    _answer(bundle, profile, checklist=True, **options)
+
+
+def _answer(bundle: Any, profile: Profile, checklist: bool, **options: Any) -> None:
+    """Diagnose, print, and exit with the answer's code."""
+    from diagnose import explain, normalise
+
+    selector = normalise.Selector(options["entry"], options["at"], options["match"])
+    notes = bundle.notes if options["verbose"] else [n for n in bundle.notes if "ticket" in n or "were read" in n]
+    faults = any(log.faults for _, log in bundle.prompt_logs)
+    unreadable = bundle.empty or (bundle.given <= {"prompt_log"} and not any(log.entries for _, log in bundle.prompt_logs))
+    if bundle.empty:
+        notes = [*bundle.notes, "nothing in the given files was recognised as evidence"]
+    cases = normalise.cases(bundle, profile, selector, options["every"])
+    diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
+    if options["form"] == "json":
+        from diagnose.render import document
+
+        _write(document.dumps(diagnoses, options["every"]))
+    else:
+        _print(diagnoses, checklist, options)
+    if unreadable and not faults:
+        sys.exit(Exit.NOTHING_READABLE)
+    sys.exit(max((_code(d, options["expect"], unreadable) for d in diagnoses), key=_worst))
+
+
+def _worst(code: Exit) -> int:
+    """Of many answers the exit code is the worst one's."""
+    return [Exit.OK, Exit.NOTHING_READABLE, Exit.UNDETERMINED, Exit.NOT_SOUND].index(code)
+
+
+def _code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
+    from diagnose import explain
+
+    if unreadable:
+        return Exit.NOTHING_READABLE
+    if expected == "image-to-image" and d.outcome != "switched":
+        return Exit.NOT_SOUND
+    if expected == "text-to-image" and d.outcome != "not_switched":
+        return Exit.NOT_SOUND
+    if d.generation == "failed":
+        return Exit.NOT_SOUND
+    if d.outcome == "undetermined":
+        return Exit.UNDETERMINED
+    return Exit.OK if explain.sound(d) else Exit.NOT_SOUND
+
+
+def _print(diagnoses: list[Diagnosis], checklist: bool, options: dict[str, Any]) -> None:
+    from diagnose.render.text import Page
+    from diagnose.render.words import Words
+
+    console = _console(options["color"])
+    page = Page(console, Words(_language(options["lang"])), options["verbose"])
+    for index, d in enumerate(diagnoses):
+        if index:
+            console.rule(style="dim")
+        page.show(d, checklist)
+
+
+def _console(color: str) -> Any:
+    from rich.console import Console
+
+    if color == "never":
+        return Console(highlight=False, no_color=True, color_system=None, emoji=False, markup=False)
+    force = True if color == "always" else None
+    return Console(highlight=False, force_terminal=force, emoji=False, markup=False)
+
+
+def _language(wanted: str | None) -> str:
+    if wanted:
+        return wanted
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "id" if value.lower().startswith(("id_", "id.", "in_")) or value.lower() == "id" else "en"
+    return "en"
+
+
+def _profile(name: str | None) -> Profile:
+    from diagnose import profile
+
+    return profile.load(name, Path.cwd())
+
+
+def _found(file: str | None, profile: Profile) -> Path:
+    """The file that was named, or the first of the usual places that exists."""
+    if file is not None:
+        return Path(file)
+    places = dict.fromkeys([*WHERE, profile.prompt_log])
+    for place in places:
+        if Path(place).is_file():
+            return Path(place)
+    raise NothingReadable(f"no prompt log found in {Path.cwd()}: looked for {', '.join(places)}; name a file, e.g. diagnose latest-log path/to/prompt_log.json")
+
+
+def _stdin() -> bytes:
+    if sys.stdin.isatty():
+        click.echo("reading standard input; end with Ctrl-D", err=True)
+    return sys.stdin.buffer.read(256 * 1024 * 1024)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+# --- the checks' pages ------------------------------------------------------------------------------------------------
+
+
+@cli.command("explain")
+@click.argument("check")
+@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+def explain_command(check: str, form: str) -> None:
+    """Show the page of one check: what it looks at, why it matters, how to put it right."""
+    from diagnose import registry
+    from diagnose.errors import UnknownName
+
+    known = registry.by_id()
+    if check not in known:
+        import difflib
+
+        near = difflib.get_close_matches(check, list(known), 1)
+        raise UnknownName(f"there is no check '{check}'" + (f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them"))
+    found = known[check]
+    if form == "json":
+        _json({**_row(found), "page": found.page.strip()})
+        return
+    click.echo(f"{found.id} ({found.link})\n\n{found.page.strip()}")
+    if found.because:
+        click.echo(f"\nCan be explained by\n    {', '.join(found.because)}")
+
+
+@cli.command("checks")
+@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+def checks_command(form: str) -> None:
+    """List every check with the fault it finds."""
+    from diagnose import registry
+
+    if form == "json":
+        _json([_row(check) for check in registry.checks()])
+        return
+    last = None
+    for check in registry.checks():
+        if check.link is not last:
+            click.echo(("" if last is None else "\n") + click.style(str(check.link), bold=True))
+            last = check.link
+        click.echo(f"  {check.id:<28} {check.fault}")
+
+
+def _row(check: Any) -> dict[str, Any]:
+    return {"id": check.id, "link": str(check.link), "fault": check.fault, "because": list(check.because), "reads": list(check.reads)}
+
+
+def _json(value: Any) -> None:
+    import json
+
+    _write(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+# --- schemas ----------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--schema", "name", default="prompt_log", show_default=True, help="The schema to validate against; see `diagnose schema`.")
+@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+def validate(files: tuple[str, ...], name: str, form: str) -> None:
+    """Check files against a JSON Schema.
+
+    Exit code 0 when all are valid, 1 when one is not, 4 when one cannot be read.
+    """
+    from diagnose import mask, schema
+    from diagnose.collect.text import open_bytes
+
+    schema.text(name)
+    code, shown = Exit.OK, []
+    for file in files:
+        try:
+            data = _stdin() if file == "-" else open_bytes(Path(file))
+        except OSError as error:
+            click.echo(f"{file}: {error.strerror or error}", err=True)
+            shown.append({"file": file, "valid": None, "errors": [], "total": 0})
+            code = Exit.NOTHING_READABLE
+            continue
+        result = schema.validate(data, name)
+        code = code if result.valid or code is Exit.NOTHING_READABLE else Exit.NOT_SOUND
+        errors = [{"pointer": e.pointer, "line": e.line, "column": e.column, "message": mask.text(e.message)} for e in result.errors]
+        shown.append({"file": file, "valid": result.valid, "errors": errors, "total": result.total})
+        if form == "text":
+            _validation(file, result.valid, errors, result.total)
+    if form == "json":
+        _json(shown if len(files) > 1 else shown[0])
+    sys.exit(code)
+
+
+def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int) -> None:
+    from diagnose.render.text import visible
+
+    if valid:
+        click.echo(f"{file}: valid")
+        return
+    for error in errors:
+        click.echo(visible(f"{file}:{error['line']}:{error['column']}: {error['pointer'] or '/'}: {error['message']}"))
+    rest = total - len(errors)
+    click.echo(f"{file}: invalid, {total} error{'s' if total != 1 else ''}" + (f" ({rest} more not shown)" if rest > 0 else ""))
+
+
+@cli.command("schema")
+@click.argument("name", required=False)
+def schema_command(name: str | None) -> None:
+    """Print a JSON Schema; without NAME, list them."""
+    from diagnose import schema
+
+    if name is None:
+        for known in schema.names():
+            click.echo(known)
+        return
+    _write(schema.text(name).rstrip())
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def main() -> NoReturn:
+    """Run the command; every error is one clear line and the right exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+        _flush()
+        sys.exit(code or 0)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except DiagnoseError as error:
+        _complain(error.message)
+        sys.exit(error.exit)
+    except BrokenPipeError:
+        _leave_quietly()
+        sys.exit(Exit.OK)
+    except Exception as error:
+        _internal(error)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _complain(message: str) -> None:
+    from diagnose import mask
+    from diagnose.render.text import visible
+
+    click.echo(f"diagnose: {visible(mask.text(message))}", err=True)
+
+
+def _leave_quietly() -> None:
+    """Whoever read our output has left; nothing more may be written, not even at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+
+
+def _internal(error: Exception) -> NoReturn:
+    import traceback
+
+    from diagnose import mask
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    click.echo(mask.text(f"diagnose: internal error at {place}: {type(error).__name__}: {error}"[:500]), err=True)
+    click.echo("this is a fault of diagnose itself, not of your backend; please report this line", err=True)
+    if os.environ.get("DIAGNOSE_DEBUG"):
+        click.echo(mask.text("".join(traceback.format_exception(error))), err=True)
+    sys.exit(Exit.INTERNAL)

@@ -1,0 +1,388 @@
+"""Collects evidence from files, recognised by what they hold and not by their names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diagnose.collect import backend_log, documents, loose_json, prompt_log
+from diagnose.collect.text import decode, open_bytes
+from diagnose.errors import NothingReadable
+from diagnose.model import Evidence
+
+KINDS = ("prompt_log", "backend_log", "response", "request", "source")
+MAX_FOLDER_FILES = 200
+MAX_LOG = 64 * 1024 * 1024
+"""Bytes of a log that are read; of a longer one, its end."""
+_ENTRY_MARK = re.compile(r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode)"\s*:')
+_LOG_MARK = re.compile(
+    r"^\S*\s*\|?.{0,80}?(?:\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL)\b[:\]\s|]|HTTP/\d|https?://(?:queue\.)?fal\.run|Traceback \(most|\"message\"\s*:)",
+    re.M,
+)
+_HEADING = re.compile(r"^#{1,6} |^```|^- \[[ x]\]|^\*\*", re.M)
+_CLAIMS = re.compile(r"expected|harus|seharusnya|should|must|contoh|example|diharapkan|sample", re.I)
+_ACTUAL = re.compile(r"actual|log anda|log terakhir|latest|status log|your log|terakhir", re.I)
+
+
+@dataclass
+class Bundle:
+    """Everything that was collected, by kind; the order within a kind is oldest first."""
+
+    prompt_logs: list[tuple[str, prompt_log.PromptLog]] = field(default_factory=list)
+    logs: list[backend_log.BackendLog] = field(default_factory=list)
+    requests: list[documents.Exchange] = field(default_factory=list)
+    responses: list[documents.Exchange] = field(default_factory=list)
+    common: list[Evidence] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+    read: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was recognised."""
+        return not self.given
+
+
+def gather(paths: Iterable[Path], named: Iterable[tuple[str, Path]] = (), stdin: bytes | None = None) -> Bundle:
+    """Evidence from files and folders, and from files whose kind was named.
+
+    Raises NothingReadable for a path that does not exist or cannot be opened: the user asked for it by name.
+    """
+    bundle = Bundle()
+    files: list[tuple[str | None, Path, str]] = []
+    for path in paths:
+        files += _files(path)
+    files += [(kind, path, path.name) for kind, path in named]
+    if stdin is not None:
+        _recognise(bundle, stdin, "stdin", None)
+    for kind, path, name in sorted(files, key=lambda f: _rotation(f[1])):
+        if kind == "source":
+            _source(bundle, path)
+        else:
+            _file(bundle, path, name, kind)
+    return bundle
+
+
+def _files(path: Path) -> list[tuple[str | None, Path, str]]:
+    if not path.exists():
+        raise NothingReadable(f"'{path}': no such file or folder")
+    if not path.is_dir():
+        return [("source", path, path.name)] if path.suffix == ".py" else [(None, path, path.name)]
+    found: list[tuple[str | None, Path, str]] = []
+    python = False
+    for top, folders, names in os.walk(path):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in ("node_modules", "__pycache__", "venv"))
+        for name in sorted(names):
+            file = Path(top) / name
+            if file.suffix == ".py":
+                python = True
+            elif len(found) < MAX_FOLDER_FILES and (file.suffix in _SUFFIXES or name.startswith(".env") or ".log" in name):
+                found.append((None, file, file.relative_to(path).as_posix()))
+        if len(Path(top).relative_to(path).parts) >= 3:
+            folders.clear()
+    if python:
+        found.append(("source", path, path.name))
+    return found
+
+
+_SUFFIXES = {".json", ".jsonl", ".ndjson", ".log", ".txt", ".md", ".har", ".env", ".html", ".gz", ".out", ".err"}
+
+
+def _rotation(path: Path) -> tuple[str, int]:
+    """backend.log.2.gz is older than backend.log.1, which is older than backend.log."""
+    name = path.name.removesuffix(".gz")
+    numbered = re.search(r"\.(\d{1,3})$", name)
+    stem = name[: numbered.start()] if numbered else name
+    return str(path.parent / stem), -int(numbered[1]) if numbered else 0
+
+
+def _source(bundle: Bundle, path: Path) -> None:
+    from diagnose.collect import source
+
+    if not path.exists():
+        raise NothingReadable(f"'{path}': no such file or folder")
+    found = source.read(path)
+    if found:
+        bundle.common += found
+        bundle.given.add("source")
+        bundle.read.append(path.name)
+
+
+def _file(bundle: Bundle, path: Path, name: str, kind: str | None) -> None:
+    try:
+        size = path.stat().st_size
+        if kind == "backend_log" and size > MAX_LOG and path.suffix != ".gz":
+            _log_tail(bundle, path, name)
+            return
+        if kind in (None, "prompt_log") and size > prompt_log.TAIL_THRESHOLD and path.suffix != ".gz" and _starts_like_entries(path):
+            _add_prompt_log(bundle, prompt_log.read_newest(path), name)
+            return
+        if kind is None and size > MAX_LOG and path.suffix != ".gz":
+            _log_tail(bundle, path, name)
+            return
+        data = open_bytes(path)
+    except IsADirectoryError:
+        raise NothingReadable(f"'{path}': is a folder where a file was expected") from None
+    except OSError as error:
+        raise NothingReadable(f"'{path}': {error.strerror or error}") from None
+    _recognise(bundle, data, name, kind)
+
+
+def _starts_like_entries(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = decode(file.read(4096)).text.lstrip()
+    return head[:1] in "[{" and bool(_ENTRY_MARK.search(head) or '"timestamp"' in head)
+
+
+def _log_tail(bundle: Bundle, path: Path, name: str) -> None:
+    """The newest attempt of a long log: read from the end, a window that grows until a whole attempt stands in it."""
+    size = path.stat().st_size
+    window = 1 << 20
+    with path.open("rb") as file:
+        while True:
+            start = max(0, size - window)
+            file.seek(start)
+            data = file.read(window)
+            if start:
+                data = data[data.find(b"\n") + 1 :]
+            text = decode(data).text
+            log = backend_log.read(text, f"{name}[-{len(data)}B:]")
+            if start == 0 or len(log.attempts) > 1 or window >= MAX_LOG:
+                break
+            window *= 4
+    attempts = log.attempts[1:] if start else log.attempts
+    bundle.logs.append(backend_log.BackendLog(attempts or log.attempts, log.common, log.recognised))
+    bundle.given.add("backend_log")
+    bundle.read.append(name)
+    if start:
+        bundle.notes.append(f"{name}: the last {len(data):,} bytes of {size:,} were read; lines are counted from there")
+
+
+def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None:
+    decoded = decode(data)
+    bundle.notes += [f"{name}: {note}" for note in decoded.notes]
+    text = decoded.text
+    if kind == "backend_log":
+        _add_log(bundle, text, name)
+    elif kind == "prompt_log":
+        _add_prompt_log(bundle, prompt_log.read(data), name)
+    elif kind in ("request", "response"):
+        _exchange(bundle, text, name, kind)
+    else:
+        _by_content(bundle, text, data, name)
+
+
+def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
+    from diagnose.collect import settings
+
+    stripped = text.lstrip()
+    if not stripped:
+        if name.endswith(".json"):
+            _add_prompt_log(bundle, prompt_log.read(data), name)
+        return
+    value = _json(stripped)
+    if value is not None:
+        if _json_document(bundle, value, data, name):
+            return
+    elif stripped[:1] in "[{" and _ENTRY_MARK.search(text[:20000]) and not _LOG_MARK.search(text[:2000]):
+        _add_prompt_log(bundle, prompt_log.read(data), name)
+        return
+    if "<html" in stripped[:500].lower() or "<!doctype" in stripped[:100].lower():
+        _exchange(bundle, text, name, "response")
+    elif settings.looks_like(text):
+        found = settings.read(text, name)
+        if found:
+            bundle.common += found
+            bundle.given.add("settings")
+            bundle.read.append(name)
+    elif _HEADING.search(text) and _ENTRY_MARK.search(text):
+        _ticket(bundle, text, name)
+    elif _ENTRY_MARK.search(text) and not _mostly_log(text):
+        _ticket(bundle, text, name)
+    else:
+        _lines(bundle, text, name)
+
+
+def _lines(bundle: Bundle, text: str, name: str) -> None:
+    errors = documents.console(text, name)
+    if errors and not _mostly_log(text):
+        bundle.common += errors
+        bundle.given.add("console")
+        bundle.read.append(name)
+        return
+    _add_log(bundle, text, name, only_if_recognised=True)
+
+
+def _mostly_log(text: str) -> bool:
+    lines = [line for line in text[:60000].split("\n") if line.strip()]
+    marked = sum(1 for line in lines if _LOG_MARK.match(line))
+    return marked * 3 > len(lines)
+
+
+def _json(text: str) -> Any:
+    try:
+        return loose_json.parse(text).value
+    except loose_json.NotJson:
+        return None
+
+
+def _json_document(bundle: Bundle, value: Any, data: bytes, name: str) -> bool:
+    """A whole JSON document: True when it was recognised."""
+    first = value[-1] if isinstance(value, list) and value else value
+    if prompt_log.looks_like_entry(first) or (value in ([], {}) and "log" in name):
+        _add_prompt_log(bundle, prompt_log.read(data), name)
+        return True
+    kind = documents.kind_of(value)
+    if kind == "har":
+        pairs = documents.har(value, name)
+        bundle.requests += [sent for sent, _ in pairs]
+        bundle.responses += [got for _, got in pairs]
+        bundle.given |= {"request", "response", "console"}
+        bundle.read.append(name)
+        return True
+    if kind is not None:
+        _add_exchanges(bundle, value, name, kind)
+        return True
+    return False
+
+
+def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:
+    """A request or an answer whose kind is known; an answer need not be JSON."""
+    value = _json(text.strip())
+    if isinstance(value, dict) and documents.kind_of(value) == "har":
+        _json_document(bundle, value, b"", name)
+    elif isinstance(value, (dict, list)):
+        _add_exchanges(bundle, value, name, kind)
+    elif kind == "response" and text.strip():
+        body = documents.response(text if "<" in text[:300] else {"status": None, "body": text, "headers": {}}, name)
+        bundle.responses.append(body)
+        bundle.given.add("response")
+        bundle.read.append(name)
+    else:
+        bundle.notes.append(f"{name}: is not a {kind} in JSON and was not read")
+
+
+def _add_exchanges(bundle: Bundle, value: Any, name: str, kind: str) -> None:
+    items = value if isinstance(value, list) else [value]
+    items = [item for item in items if isinstance(item, dict)]
+    for index, item in enumerate(items):
+        source = name if not isinstance(value, list) else f"{name}[{index}]"
+        if kind == "request":
+            bundle.requests.append(documents.request(item, source))
+        else:
+            bundle.responses.append(documents.response(item, source))
+    if items:
+        bundle.given.add(kind)
+        bundle.read.append(name)
+
+
+def _add_prompt_log(bundle: Bundle, log: prompt_log.PromptLog, name: str) -> None:
+    bundle.prompt_logs.append((name, log))
+    bundle.given.add("prompt_log")
+    bundle.read.append(name)
+    bundle.notes += [f"{name}: {note}" for note in log.notes]
+
+
+def _add_log(bundle: Bundle, text: str, name: str, only_if_recognised: bool = False) -> None:
+    log = backend_log.read(text, name)
+    if only_if_recognised and not log.recognised and not log.common:
+        bundle.notes.append(f"{name}: nothing in it was recognised")
+        return
+    bundle.logs.append(log)
+    bundle.given.add("backend_log")
+    bundle.read.append(name)
+
+
+def _ticket(bundle: Bundle, text: str, name: str) -> None:
+    """A pasted ticket: JSON and log lines in prose. What it says should be there is a claim, not an observation."""
+    entries: list[dict[str, Any]] = []
+    claims = 0
+    covered: list[tuple[int, int]] = []
+    for block in loose_json.blocks(text):
+        if not isinstance(block.value, dict) or not prompt_log.looks_like_entry(block.value):
+            continue
+        covered.append((block.start, block.end))
+        if _is_claim(text, block.start, json.dumps(block.value, default=str)):
+            claims += 1
+        else:
+            entries.append(prompt_log.normalise_entry(block.value))
+    merged = _merged(entries)
+    if merged:
+        kept = tuple(prompt_log.Entry(i, value, None, None) for i, value in enumerate(merged))
+        log = prompt_log.PromptLog(kept, "ticket", (), (), True)
+        _add_prompt_log(bundle, log, name)
+    lines = _observed_lines(text, covered)
+    if any(line.strip() for line in lines):
+        log_read = backend_log.read("\n".join(lines), name)
+        if log_read.attempts:
+            bundle.logs.append(log_read)
+            bundle.given.add("backend_log")
+    said = f"; {claims} example{'s' if claims > 1 else ''} of what should appear left aside" if claims else ""
+    bundle.notes.append(f"{name}: read as a pasted ticket{said}")
+    bundle.given.add("prompt_log" if merged else "ticket")
+
+
+def _is_claim(text: str, start: int, value: str) -> bool:
+    """Whether the words before a block announce it as what should be, or its addresses are cut short by dots."""
+    before = [line for line in text[max(0, start - 400) : start].split("\n") if line.strip(" `*\n") and not line.startswith("```")]
+    said = before[-1] if before else ""
+    if _ACTUAL.search(said):
+        return False
+    return bool(_CLAIMS.search(said)) or "://..." in value
+
+
+def _merged(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Excerpts of one entry, pasted in several places, joined where they do not contradict each other."""
+    merged: list[dict[str, Any]] = []
+    for entry in entries:
+        if merged and _agree(merged[-1], entry):
+            merged[-1] = _union(merged[-1], entry)
+        else:
+            merged.append(entry)
+    return merged
+
+
+def _agree(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return all(
+        _agree(one[k], two[k]) if isinstance(one[k], dict) and isinstance(two[k], dict) else one[k] == two[k]
+        for k in one.keys() & two.keys()
+    )
+
+
+def _union(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+    both = {k: _union(one[k], two[k]) for k in one.keys() & two.keys() if isinstance(one[k], dict) and isinstance(two[k], dict)}
+    return {**one, **two, **both}
+
+
+def _observed_lines(text: str, covered: list[tuple[int, int]]) -> list[str]:
+    """The ticket's log lines; a block in which one line is marked as expected is a claim as a whole."""
+    kept: list[str] = []
+    run: list[str] = []
+    claimed, heading = False, ""
+    position = 0
+    inside = iter(covered)
+    span = next(inside, None)
+    for line in text.split("\n"):
+        while span is not None and position >= span[1]:
+            span = next(inside, None)
+        skipped = span is not None and span[0] <= position < span[1]
+        position += len(line) + 1
+        if not skipped and _LOG_MARK.match(line):
+            run.append(line)
+            claimed = claimed or bool(backend_log._EXPECTED.search(line))
+            continue
+        if run and not line.strip():
+            run.append("")
+            kept.append("")
+            continue
+        kept += [""] * len([r for r in run if r]) if claimed or _CLAIMS.search(heading) else run
+        run, claimed = [], False
+        kept.append("")
+        if line.strip() and not line.startswith("```"):
+            heading = line
+    return kept + ([] if claimed or _CLAIMS.search(heading) else run)

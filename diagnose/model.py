@@ -1,0 +1,578 @@
+"""The words of the program: evidence, a case, findings, a diagnosis. Values only; nothing here reads or prints.
+
+Kinds of evidence, outside in (what `Evidence.fields` holds):
+
+    request.body       format, images [{name, carrier, fault}], params, prompt, url
+    request.received   images (how many the backend says it got), names
+    request.access     method, path, status                 the backend's own access line
+    answer             status, pictures, urls, html, text   what the client got back
+    error              text, stage, service, status         an error in words
+    decode.done        name            decode.failed     text
+    storage.upload     host, bucket, path, status           upload.done  url
+    storage.error      status, error, message, code         upload.started  bucket, path, size
+    image_url          url (None: said to be absent)
+    mode               mode            model             model, by
+    fal.call           model, status, final, request_id     fal.error    status, type, message, loc, input
+    payload            body, model, complete                fal.schema   model, schema
+    source.model       role, model, name                    source.choice  test
+    source.field       name
+    record.*           entry, fault, invalid, stale, disagrees, save_failed
+    env.setting        name, file, shape, role, project, fault
+    deployment.*       exception, bind_failed, refused
+    browser.error      text, status
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+
+class Witness(StrEnum):
+    """Rank of trust, strongest first."""
+
+    WIRE = "wire"
+    OBSERVED = "observed"
+    SENT = "sent"
+    LOGGED = "logged"
+    FORECAST = "forecast"
+    CLAIMED = "claimed"
+
+    @property
+    def rank(self) -> int:
+        """0 is the strongest."""
+        return _RANKS[self]
+
+
+_RANKS = {witness: rank for rank, witness in enumerate(Witness)}
+
+
+class Link(StrEnum):
+    """A stage of the chain, in order; the last three stand beside the chain."""
+
+    REQUEST = "request"
+    DECODE = "decode"
+    UPLOAD = "upload"
+    IMAGE_URL = "image_url"
+    SELECTION = "selection"
+    PAYLOAD = "payload"
+    GENERATION = "generation"
+    DEPLOYMENT = "deployment"
+    RECORD = "record"
+    ENVIRONMENT = "environment"
+
+
+CHAIN = tuple(Link)[:7]
+
+
+class Status(StrEnum):
+    """What a check, or a link, came to."""
+
+    PASS = "pass"  # noqa: S105 - a status, not a password
+    FAIL = "fail"
+    WARN = "warn"
+    NOTE = "note"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+    CRASH = "crash"
+    NOT_REACHED = "not_reached"
+
+
+FAULTS = (Status.FAIL, Status.WARN)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was seen."""
+
+    kind: str
+    source: str
+    """Where a reader finds it again: `backend.log:214`, `prompt_log.json#/3/request/image_url`."""
+    witness: Witness
+    fields: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An English template and its values, so that it can be said in another language."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.template.format_map(self.values) if self.values else self.template
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to do about a fault."""
+
+    title: str
+    steps: tuple[str, ...] = ()
+    command: str | None = None
+    safe: bool = True
+    """Loses nothing and can be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to. A fault cannot be built without evidence and a remedy."""
+
+    status: Status
+    message: Message
+    evidence: tuple[Evidence, ...] = ()
+    remedy: Remedy | None = None
+    symptom: bool = False
+    """Says only that what a later link needed was absent."""
+    check: str = ""
+    link: Link = Link.REQUEST
+
+    def __post_init__(self) -> None:
+        if self.status in FAULTS and not (self.evidence and self.remedy):
+            raise ValueError(f"a {self.status} needs evidence and a remedy: {self.message}")
+
+
+def unknown(message: str, **values: object) -> Finding:
+    """Nothing was seen that decides it; the message says what is missing."""
+    return Finding(Status.UNKNOWN, Message(message, values))
+
+
+def passed(message: str, *evidence: Evidence, **values: object) -> Finding:
+    """The system was seen not to be in this state."""
+    return Finding(Status.PASS, Message(message, values), evidence)
+
+
+def not_applicable(message: str, *evidence: Evidence, **values: object) -> Finding:
+    """The question does not arise in this case."""
+    return Finding(Status.NOT_APPLICABLE, Message(message, values), evidence)
+
+
+def noted(message: str, *evidence: Evidence, remedy: Remedy | None = None, **values: object) -> Finding:
+    """Explains an outcome that is by design."""
+    return Finding(Status.NOTE, Message(message, values), evidence, remedy)
+
+
+def failed(message: str, *evidence: Evidence, remedy: Remedy, **values: object) -> Finding:
+    """The fault was seen."""
+    return Finding(Status.FAIL, Message(message, values), evidence, remedy)
+
+
+def symptom(message: str, *evidence: Evidence, remedy: Remedy, **values: object) -> Finding:
+    """The fault was seen, and says only that what a later link needed was absent."""
+    return Finding(Status.FAIL, Message(message, values), evidence, remedy, symptom=True)
+
+
+def warned(message: str, *evidence: Evidence, remedy: Remedy, **values: object) -> Finding:
+    """A fault beside the chain, or one that does not change which model is chosen."""
+    return Finding(Status.WARN, Message(message, values), evidence, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is meant to happen. Source: the design's section 5; loaded by `diagnose.profile`."""
+
+    name: str
+    image_to_image: str
+    text_to_image: str
+    fallback: str = "text-to-image"
+    image_key: str = "image_url"
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """Literal keys of the image-to-image body and the values they must have."""
+    bucket: str = "public"
+    image_fields: tuple[str, ...] = ("face_image", "product_images", "background_image", "reference_image")
+    multipart_field: str = "image"
+    backend_url: str = "http://127.0.0.1:8000"
+    prompt_log: str = "backend/prompt_log.json"
+    keep: int = 10
+    declared: frozenset[str] = frozenset()
+    """The keys that were written in the profile, dotted; what is not here is a default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which attempt the case is about."""
+
+    entry: int | None = None
+    timestamp: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The product of a link was seen."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The product of a link was seen to be missing."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class NotSeen:
+    """Nothing tells whether the product was there."""
+
+
+Product = Seen | Absent | NotSeen
+NOT_SEEN = NotSeen()
+
+IMAGE_KEYS = ("image_url", "image_urls", "image")
+"""Keys under which any era of payload carries the reference picture (pipeline facts, section 3)."""
+
+IMAGE_TO_IMAGE = "image-to-image"
+TEXT_TO_IMAGE = "text-to-image"
+
+
+@dataclass(frozen=True)
+class Case:
+    """All evidence about one generation, with the profile it is judged by."""
+
+    profile: Profile
+    evidence: tuple[Evidence, ...]
+    subject: Subject = Subject()
+
+    def of(self, *kinds: str) -> tuple[Evidence, ...]:
+        """Evidence of these kinds, strongest witness first, in the order it was seen; claims are left out."""
+        found = [e for kind in kinds for e in self._by_kind.get(kind, ())]
+        return tuple(sorted(found, key=lambda e: e.witness.rank))
+
+    def best(self, *kinds: str) -> Evidence | None:
+        """The strongest evidence of these kinds."""
+        found = self.of(*kinds)
+        return found[0] if found else None
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Evidence]]:
+        kinds: dict[str, list[Evidence]] = {}
+        for e in self.evidence:
+            if e.witness is not Witness.CLAIMED:
+                kinds.setdefault(e.kind, []).append(e)
+        return kinds
+
+    # What every check asks of a case. Each is answered from the strongest witness.
+
+    @cached_property
+    def sent_images(self) -> tuple[Mapping[str, Any], ...] | None:
+        """The image fields of the request; None when the request was not seen."""
+        request = self.best("request.body")
+        return None if request is None else tuple(request["images"] or ())
+
+    @cached_property
+    def call(self) -> Evidence | None:
+        """The call to fal that decided the picture: the last that succeeded, else the last."""
+        calls = self.of("fal.call")
+        if not calls:
+            return None
+        good = [c for c in calls if succeeded(c)]
+        return (good or calls)[-1]
+
+    @cached_property
+    def model(self) -> Evidence | None:
+        """The strongest witness of the model; None when none names it or forecasts contradict each other."""
+        if self.call is not None and self.call["model"]:
+            return self.call
+        named = [e for e in self.of("fal.call", "model") if e["model"]]
+        if not named:
+            return None
+        rank = named[0].witness.rank
+        peers = [e for e in named if e.witness.rank == rank]
+        if len({e["model"] for e in peers}) > 1 or self._mode_contradicts(peers[-1]):
+            return None
+        return peers[-1]
+
+    def _mode_contradicts(self, model: Evidence) -> bool:
+        """A forecast of a text-to-image model beside a statement that the picture was used, or the reverse."""
+        if model.witness.rank < Witness.FORECAST.rank:
+            return False
+        meant = self.mode_of(model["model"])
+        stronger = [e for e in self.of("mode", "request.used") if e.witness.rank <= model.witness.rank]
+        return any(meant and e["mode"] and e["mode"] != meant for e in stronger if not e["derived"])
+
+    def mode_of(self, model: str) -> str | None:
+        """Which mode a model works in: by the profile, by its schema, by its name; None when none tells."""
+        if model == self.profile.image_to_image:
+            return IMAGE_TO_IMAGE
+        if model == self.profile.text_to_image:
+            return TEXT_TO_IMAGE
+        for e in self.of("fal.schema"):
+            if e["model"] == model:
+                return str(e["schema"].get("x-mode")) or None
+        return mode_by_name(model)
+
+    @cached_property
+    def mode(self) -> str | None:
+        """The mode that was really used, or None."""
+        if self.model is None:
+            return None
+        return self.mode_of(self.model["model"])
+
+    @cached_property
+    def payload(self) -> Evidence | None:
+        """The strongest record of the body that was posted for the model that was used."""
+        records = [p for p in self.of("payload") if p["body"]]
+        if self.model is not None:
+            records = [p for p in records if not p["model"] or p["model"] == self.model["model"]] or records
+        return records[0] if records else None
+
+    @cached_property
+    def fal_refusals(self) -> tuple[Evidence, ...]:
+        """fal's refusals that cost the user the picture; none when a picture of the wanted kind was made."""
+        refusals = tuple(c for c in self.of("fal.call") if refused(c)) + self.of("fal.error")
+        if not isinstance(self.product(Link.GENERATION), Seen):
+            return refusals
+        if self.mode == TEXT_TO_IMAGE:  # an image-to-image call failed and a text-to-image call took its place
+            return tuple(r for r in refusals if r["model"] and self.mode_of(r["model"]) == IMAGE_TO_IMAGE)
+        return ()
+
+    def fal_status(self, *codes: int) -> tuple[Evidence, ...]:
+        """fal's refusals with one of these statuses."""
+        return tuple(r for r in self.fal_refusals if r["status"] in codes)
+
+    def fal_type(self, *kinds: str) -> tuple[Evidence, ...]:
+        """fal's refusals whose body gives one of these error types."""
+        return tuple(r for r in self.fal_refusals if r["type"] in kinds)
+
+    @cached_property
+    def storage_refusals(self) -> tuple[Evidence, ...]:
+        """What Storage said when it did not take the picture; none when an upload succeeded."""
+        if isinstance(self.product(Link.UPLOAD), Seen):
+            return ()
+        return self.of("storage.error", "supabase.error")
+
+    def errors(self, stage: str | None) -> tuple[Evidence, ...]:
+        """Errors in words that speak of this stage."""
+        return tuple(e for e in self.of("error") if e["stage"] == stage)
+
+    @cached_property
+    def end_status(self) -> Evidence | None:
+        """The HTTP status with which the backend ended the request."""
+        return next((e for e in self.of("answer", "request.access") if e["status"]), None)
+
+    def product(self, link: Link) -> Product:
+        """Whether what this link makes was seen."""
+        return self._products[link]
+
+    @cached_property
+    def _products(self) -> dict[Link, Product]:
+        return {
+            Link.REQUEST: self._image_received(),
+            Link.DECODE: self._image_decoded(),
+            Link.UPLOAD: self._image_uploaded(),
+            Link.IMAGE_URL: self._image_addressed(),
+            Link.SELECTION: self._model_called(),
+            Link.PAYLOAD: self._image_in_payload(),
+            Link.GENERATION: self._picture_made(),
+        }
+
+    def _image_received(self) -> Product:
+        received = [e for e in self.of("request.received") if not e["weak"]]
+        for e in received:
+            if e["images"]:
+                return Seen(e)
+        handled = self.best("decode.done", "decode.failed", "upload.started", "storage.upload", "upload.done")
+        if handled is not None:
+            return Seen(handled)
+        addressed = next((e for e in self.of("image_url") if e["url"]), None)
+        if addressed is not None:
+            return Seen(addressed)
+        if self.call is not None and self.mode == IMAGE_TO_IMAGE:
+            return Seen(self.call)
+        if self.sent_images == ():
+            return Absent(self.of("request.body")[0])
+        return Absent(received[0]) if received else NOT_SEEN
+
+    @cached_property
+    def image_expected(self) -> bool:
+        """Whether a picture was sent, or reached the backend."""
+        return bool(self.sent_images) or isinstance(self.product(Link.REQUEST), Seen)
+
+    def _image_decoded(self) -> Product:
+        done = self.best("decode.done", "upload.started", "storage.upload", "upload.done", "storage.error")
+        if done is not None:
+            return Seen(done)
+        failure = self.best("decode.failed")
+        return Absent(failure) if failure is not None else NOT_SEEN
+
+    def _image_uploaded(self) -> Product:
+        uploads = self.of("storage.upload")
+        stored = next((e for e in uploads if succeeded(e)), None) or self.best("upload.done")
+        if stored is not None:
+            return Seen(stored)
+        if uploads:
+            return Absent(uploads[0])
+        failure = self.best("storage.error")
+        return Absent(failure) if failure is not None else NOT_SEEN
+
+    def _image_addressed(self) -> Product:
+        records = self.of("image_url")
+        found = next((e for e in records if e["url"]), None)
+        if found is not None:
+            return Seen(found)
+        sent = self.payload
+        if sent is not None and any(sent["body"].get(key) for key in IMAGE_KEYS):
+            return Seen(sent)
+        return Absent(records[0]) if records else NOT_SEEN
+
+    def _model_called(self) -> Product:
+        if self.model is None or self.model.witness.rank >= Witness.FORECAST.rank:
+            return NOT_SEEN
+        return Seen(self.model)
+
+    def _image_in_payload(self) -> Product:
+        sent = self.payload
+        if sent is None:
+            return NOT_SEEN
+        present = bool(sent["body"].get(self.profile.image_key))
+        if not present:
+            return Absent(sent) if sent["complete"] else NOT_SEEN
+        return Seen(sent) if sent.witness.rank < Witness.FORECAST.rank else NOT_SEEN
+
+    def _picture_made(self) -> Product:
+        good = [c for c in self.of("fal.call") if succeeded(c) and c["final"]]
+        answers = self.of("answer", "fal.result")
+        shown = next((a for a in answers if a["pictures"]), None)
+        empty = self.best("fal.empty")
+        if shown is not None:
+            return Seen(shown)
+        if good and empty is None:
+            return Seen(good[-1])
+        failure = self.best("fal.error") or next((c for c in self.of("fal.call") if refused(c)), None)
+        if failure is None:
+            failure = empty or next((e for e in self.of("error") if e["stage"] == "generation"), None)
+        return Absent(failure) if failure is not None else NOT_SEEN
+
+
+def succeeded(exchange: Evidence) -> bool:
+    """An HTTP exchange that ended with 2xx; a queue's submit proves nothing and is not `final`."""
+    status = exchange["status"]
+    return isinstance(status, int) and 200 <= status < 300
+
+
+def refused(exchange: Evidence) -> bool:
+    """An HTTP exchange that ended with 4xx or 5xx."""
+    status = exchange["status"]
+    return isinstance(status, int) and status >= 400
+
+
+_IMAGE_MODEL_WORDS = ("image-to-image", "img2img", "/edit", "image-edit", "inpaint", "redux", "ip-adapter", "reference")
+_TEXT_MODEL_WORDS = ("text-to-image", "txt2img", "schnell")
+
+
+def mode_by_name(model: str) -> str | None:
+    """The mode a model's id states in words; None when it states none."""
+    name = model.lower()
+    if any(word in name for word in _TEXT_MODEL_WORDS):
+        return TEXT_TO_IMAGE
+    if any(word in name for word in _IMAGE_MODEL_WORDS):
+        return IMAGE_TO_IMAGE
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """One link of the chain in the answer."""
+
+    link: Link
+    status: Status
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was chosen, and why."""
+
+    mode: str | None
+    model: str | None
+    expected_model: str | None
+    reason: str
+    prerequisite: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What would have been chosen had the root not been there, replayed with the decision itself."""
+
+    changes: tuple[str, ...]
+    mode: str
+    model: str
+    verified_by: str
+    next_blockers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One fact that witnesses tell differently."""
+
+    fact: str
+    witnesses: tuple[tuple[Any, Evidence], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A piece of evidence that would decide a link, and how to get it."""
+
+    link: Link
+    evidence: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of the seed document's seven questions, answered."""
+
+    id: str
+    status: Status
+    checks: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The answer to one case."""
+
+    profile: str
+    subject: Subject
+    outcome: str
+    generation: str
+    intended: bool | None
+    decision: Decision
+    root: Finding | None
+    suspects: tuple[str, ...]
+    deeper: tuple[str, ...]
+    interval: tuple[Link, Link] | None
+    chain: tuple[LinkState, ...]
+    because: tuple[str, ...]
+    counterfactual: Counterfactual | None
+    conflicts: tuple[Conflict, ...]
+    missing: tuple[Missing, ...]
+    checklist: tuple[Question, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    def finding(self, check: str) -> Finding | None:
+        """The finding of one check."""
+        return next((f for f in self.findings if f.check == check), None)
+
+
+def flatten(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Every (key, scalar) below a JSON value, to a bounded depth."""
+    if depth > 12:
+        return
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(inner, (Mapping, list, tuple)):
+                yield from flatten(inner, depth + 1)
+            else:
+                yield str(key), inner
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            yield from flatten(inner, depth + 1)

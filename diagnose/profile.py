@@ -1,0 +1,159 @@
+"""Finds and reads the profile: what is meant to happen in the backend under examination."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diagnose.errors import ProfileError
+from diagnose.model import Profile
+
+_SECTIONS = {
+    "models": {"image_to_image": str, "text_to_image": str},
+    "storage": {"bucket": str},
+    "request": {"image_fields": list, "multipart_field": str},
+    "backend": {"url": str},
+    "record": {"prompt_log": str, "keep": int},
+}
+_TOP = {"name", "fallback", "payload", *_SECTIONS}
+_FALLBACKS = ("text-to-image", "refuse")
+_IMAGE_FIELDS = ["face_image", "product_images", "background_image", "reference_image"]
+
+BUILT_IN: Mapping[str, Mapping[str, Any]] = {
+    "seed": {
+        "name": "seed",
+        "fallback": "text-to-image",
+        "models": {
+            "image_to_image": "fal-ai/flux-general/image-to-image",
+            "text_to_image": "fal-ai/flux/schnell",
+        },
+        "payload": {
+            "image_key": "image_url",
+            "image_strength": 0.5,
+            "num_inference_steps": 7,
+            "guidance_scale": 3.5,
+        },
+        "storage": {"bucket": "public"},
+        "request": {"image_fields": _IMAGE_FIELDS, "multipart_field": "image"},
+    },
+    "flux-2-edit": {
+        "name": "flux-2-edit",
+        "fallback": "refuse",
+        "models": {"image_to_image": "fal-ai/flux-2/lora/edit", "text_to_image": "fal-ai/flux/schnell"},
+        "payload": {
+            "image_key": "image_urls",
+            "image_strength": 0.67,
+            "num_inference_steps": 24,
+            "guidance_scale": 4.5,
+        },
+        "storage": {"bucket": "IMAGES_UPLOAD"},
+        "request": {"image_fields": _IMAGE_FIELDS, "multipart_field": "image"},
+    },
+}
+
+
+def load(wanted: str | None, folder: Path) -> Profile:
+    """The profile named or pathed by `wanted`, else by `DIAGNOSE_PROFILE`, `diagnose.toml`, `pyproject.toml`, else `seed`.
+
+    Raises ProfileError when it cannot be read, lacks `[models]`, or holds a key that does not exist.
+    """
+    wanted = wanted or os.environ.get("DIAGNOSE_PROFILE") or None
+    if wanted is not None:
+        if wanted in BUILT_IN:
+            return build(BUILT_IN[wanted], wanted)
+        return build(_read(Path(wanted), named=True), wanted)
+    file = folder / "diagnose.toml"
+    if file.is_file():
+        return build(_read(file), str(file))
+    project = folder / "pyproject.toml"
+    if project.is_file():
+        table = _read(project).get("tool", {})
+        own = table.get("diagnose") if isinstance(table, dict) else None
+        if isinstance(own, dict):
+            return build(own, f"{project} [tool.diagnose]")
+    return build(BUILT_IN["seed"], "seed")
+
+
+def _read(path: Path, named: bool = False) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        near = difflib.get_close_matches(str(path), list(BUILT_IN), 1) if named else []
+        hint = f"; did you mean '{near[0]}'?" if near else f"; built in are {', '.join(BUILT_IN)}"
+        raise ProfileError(f"profile '{path}': no such file{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"profile '{path}': cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"profile '{path}': not valid TOML: {error}") from None
+
+
+def build(table: Mapping[str, Any], where: str) -> Profile:
+    """A profile from its TOML table. Raises ProfileError naming the key and the nearest known one."""
+    _known(table, _TOP, where, "")
+    for section, keys in _SECTIONS.items():
+        inner = table.get(section, {})
+        if not isinstance(inner, Mapping):
+            raise ProfileError(f"profile '{where}': [{section}] must be a table")
+        _known(inner, keys, where, f"{section}.")
+        for key, value in inner.items():
+            if not isinstance(value, keys[key]) or isinstance(value, bool):
+                raise ProfileError(f"profile '{where}': {section}.{key} must be {_word(keys[key])}")
+    models = table.get("models", {})
+    for key in ("image_to_image", "text_to_image"):
+        if not models.get(key):
+            raise ProfileError(f"profile '{where}': models.{key} is missing; name the model that is meant to be used")
+    fallback = table.get("fallback", "text-to-image")
+    if fallback not in _FALLBACKS:
+        raise ProfileError(f"profile '{where}': fallback must be one of {', '.join(_FALLBACKS)}, not {fallback!r}")
+    payload = table.get("payload", {})
+    if not isinstance(payload, Mapping):
+        raise ProfileError(f"profile '{where}': [payload] must be a table")
+    for key, value in payload.items():
+        if not isinstance(value, (str, int, float, bool)):
+            raise ProfileError(f"profile '{where}': payload.{key} must be a string, a number or a boolean")
+    return _assemble(table, models, payload, fallback)
+
+
+def _assemble(table: Mapping[str, Any], models: Mapping[str, Any], payload: Mapping[str, Any], fallback: str) -> Profile:
+    request, storage = table.get("request", {}), table.get("storage", {})
+    backend, record = table.get("backend", {}), table.get("record", {})
+    return Profile(
+        name=str(table.get("name", "unnamed")),
+        image_to_image=models["image_to_image"],
+        text_to_image=models["text_to_image"],
+        fallback=fallback,
+        image_key=str(payload.get("image_key", "image_url")),
+        payload={key: value for key, value in payload.items() if key != "image_key"},
+        bucket=storage.get("bucket", "public"),
+        image_fields=tuple(str(name) for name in request.get("image_fields", _IMAGE_FIELDS)),
+        multipart_field=request.get("multipart_field", "image"),
+        backend_url=backend.get("url", "http://127.0.0.1:8000"),
+        prompt_log=record.get("prompt_log", "backend/prompt_log.json"),
+        keep=record.get("keep", 10),
+        declared=frozenset(_dotted(table)),
+    )
+
+
+def _dotted(table: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{section}.{key}" if isinstance(inner, Mapping) else section
+        for section, inner in table.items()
+        for key in (inner if isinstance(inner, Mapping) else [""])
+    ]
+
+
+def _known(table: Mapping[str, Any], keys: Any, where: str, prefix: str) -> None:
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, list(keys), 1)
+            hint = f"; did you mean '{prefix}{near[0]}'?" if near else f"; known are {', '.join(sorted(keys))}"
+            raise ProfileError(f"profile '{where}': unknown key '{prefix}{key}'{hint}")
+
+
+def _word(kind: type) -> str:
+    return {str: "a string", list: "a list of strings", int: "a whole number"}[kind]
