@@ -215,7 +215,7 @@ def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link |
 
 def _excluded(case: Case, finding: Finding) -> bool:
     """Whether a check cannot be the cause: it passed, does not apply, or its link's product was seen."""
-    if finding.status in (Status.PASS, Status.NOT_APPLICABLE, Status.NOTE):
+    if finding.status in (Status.PASS, Status.NOT_APPLICABLE):
         return True
     return finding.status is Status.UNKNOWN and finding.link in CHAIN and isinstance(case.product(finding.link), Seen)
 
@@ -225,7 +225,7 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
     good = _last_good(case, table, broken)
     start = CHAIN.index(good) + 1 if good is not None and broken is not None else 0
     end = CHAIN.index(broken) + 1 if broken is not None else len(CHAIN)
-    span = set(CHAIN[start:end])
+    span = set(CHAIN[start:end]) | ({Link.REQUEST} if table["no_image_sent"].status is Status.NOTE else set())
     if answer.outcome in ("wrong_model", "not_switched") and (broken is None or broken is Link.SELECTION):
         span |= {Link.SELECTION}
     suspects = {f.check for f in table.values() if f.link in span and not _excluded(case, f) and f.status is not Status.WARN}

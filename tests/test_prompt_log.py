@@ -198,7 +198,7 @@ def test_a_broken_line_among_json_lines_is_named() -> None:
 
 def test_a_broken_entry_among_whole_ones_is_named_by_its_byte() -> None:
     second = PRETTY.index('"prompt_length"', PRETTY.index('"prompt_length"') + 1)
-    text = PRETTY[:second] + "###" + PRETTY[second:]
+    text = PRETTY[:second] + "@@@" + PRETTY[second:]
     log = read(text.encode())
     assert values(log) == [ENTRIES[0], ENTRIES[2]]
     assert kinds(log) == ["corrupt"]
@@ -317,11 +317,14 @@ def test_large_json_lines_are_read_from_their_end(tmp_path: Path, end: str) -> N
 
 def test_little_is_read_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, json.dumps([entry(number) for number in range(2000)]).encode())
-    lengths = []
+    lengths: list[int] = []
     once = prompt_log._Window.read
-    monkeypatch.setattr(
-        prompt_log._Window, "read", lambda self, at: lengths.append(self.size - at) or once(self, at)
-    )
+
+    def counted(window: prompt_log._Window, start: int) -> bytes:
+        lengths.append(window.size - start)
+        return once(window, start)
+
+    monkeypatch.setattr(prompt_log._Window, "read", counted)
     assert len(read_newest(path).entries) == 10
     assert sum(lengths) <= prompt_log.WINDOW + 1
 
@@ -387,7 +390,7 @@ def test_a_file_that_is_being_rewritten_is_read_again(
         data = json.dumps([entry(number) for number in range(count)]).encode()
         for moment in (b"", data[: len(data) // 2]):
             path = written(tmp_path, moment)
-            monkeypatch.setattr(prompt_log.time, "sleep", lambda _, p=path, d=data: p.write_bytes(d))
+            monkeypatch.setattr("time.sleep", lambda _, p=path, d=data: p.write_bytes(d))
             newest = read_newest(path)
             assert newest.faults == ()
             assert newest.entries[-1].value == entry(count - 1)

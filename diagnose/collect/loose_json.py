@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 DEPTH = 200
 LIMIT = 256 * 1024 * 1024
@@ -83,7 +83,7 @@ def _not_json(text: str, broken: _Broken) -> NotJson:
     return NotJson(broken.message, line, broken.at - line_start + 1, broken.at, broken.at_end)
 
 
-_OPENING = re.compile(
+_OPENING = (
     r"""\{(?=\s*+(?:['“‘/.…#]|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"\s*+[:/#…]))"""
     r"""|\[(?=\s*+[\[{"'“‘/.…#\d\-tfnTFNI])"""
 )
@@ -92,8 +92,9 @@ _OPENING = re.compile(
 def blocks(text: str) -> Iterator[Block]:
     """Non-empty objects and arrays standing in prose or log lines, in order, in linear time."""
     reader = _Reader(text)
+    opening = re.compile(_OPENING)
     pos, line, counted = 0, 1, 0
-    while found := _OPENING.search(text, pos):
+    while found := opening.search(text, pos):
         start = found.start()
         inner = True
         try:
@@ -141,24 +142,23 @@ def too_deep(value: object, text: str, start: int, end: int, depth: int = DEPTH)
     return True
 
 
-_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def _without_lone_surrogates(value: object, text: str, start: int = 0, end: int | None = None) -> object:
     """Half an emoji, cut in an escape, cannot be printed or written by anybody downstream."""
-    if not _HALF_ESCAPE.search(text, start, len(text) if end is None else end):
-        return value
-    return _mended(value)
+    end = len(text) if end is None else end
+    escaped = text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0
+    return _mended(value) if escaped else value
 
 
 def _mended(value: object) -> object:
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
+        return re.sub(_SURROGATE, "\ufffd", value)
     if isinstance(value, list):
         return [_mended(inner) for inner in value]
     if isinstance(value, dict):
-        return {_SURROGATE.sub("\ufffd", key): _mended(inner) for key, inner in value.items()}
+        return {re.sub(_SURROGATE, "\ufffd", key): _mended(inner) for key, inner in value.items()}
     return value
 
 
@@ -174,28 +174,29 @@ class _Broken(Exception):  # noqa: N818
         self.whole: list[tuple[object, int, int]] = []
 
 
-@dataclass(slots=True)
 class _Open:
     """An object or array that is not closed yet."""
 
-    start: int
-    items: list[object] | None = None
-    members: dict[str, object] | None = None
-    key: str | None = None
-    due: bool = True
-    """A comma, or the beginning, stands before: a value may come."""
-    elided: bool = False
-    whole: list[tuple[object, int, int]] = field(default_factory=list)
+    __slots__ = ("due", "elided", "items", "key", "members", "start", "whole")
+
+    def __init__(self, start: int, bracket: str) -> None:
+        self.start = start
+        self.members: dict[str, object] | None = {} if bracket == "{" else None
+        self.items: list[object] | None = [] if bracket == "[" else None
+        self.key: str | None = None
+        self.due = True  # a comma, or the beginning, stands before: a value may come
+        self.elided = False
+        self.whole: list[tuple[object, int, int]] = []
 
     @property
     def box(self) -> dict[str, object] | list[object]:
         return self.members if self.members is not None else self.items if self.items is not None else []
 
 
-_SPACE = re.compile(r"[\s\ufeff\u200b]*+")
-_DOTS = re.compile(r"(?:\.{3,}+|…)(?:[ \t]*+\([^()\n]*+\))?")
-_NUMBER = re.compile(r"-?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?(?![\w.])")
-_WORD = re.compile(r"-?[A-Za-z]++(?!\w)")
+_SPACE = r"[\s\ufeff\u200b]*+"
+_DOTS = r"(?:\.{3,}+|…)(?:[ \t]*+\([^()\n]*+\))?"
+_NUMBER = r"-?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?(?![\w.])"
+_WORD = r"-?[A-Za-z]++(?!\w)"
 _WORDS: dict[str, object] = {
     "true": True,
     "false": False,
@@ -210,14 +211,10 @@ _WORDS: dict[str, object] = {
     "inf": float("inf"),
     "-inf": float("-inf"),
 }
-_LAST_WORD = re.compile(r"[-+\w.]*+\s*+\Z")
+_LAST_WORD = r"[-+\w.]*+\s*+\Z"
 _PYTHON_WORDS = ("True", "False", "None")
 _CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
-_STRINGS = {
-    opening: re.compile(rf"{opening}[^{closing}\\\n]*+(?:\\.[^{closing}\\\n]*+)*+{closing}")
-    for opening, closing in _CLOSING_QUOTE.items()
-}
-_STRING_ESCAPE = re.compile(
+_STRING_ESCAPE = (
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\"'\\/bfnrt]))"
 )
@@ -229,6 +226,11 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._space = re.compile(_SPACE).match
+        self._dots = re.compile(_DOTS).match
+        self._digits = re.compile(_NUMBER).match
+        self._word = re.compile(_WORD).match
+        self._quoted: dict[str, re.Pattern[str]] = {}
         self.notes: dict[str, None] = {}
         # A failed strict attempt costs as much as the text before it (json counts lines for its message).
         self._patience = 16 * len(text) + (1 << 20)
@@ -260,7 +262,7 @@ class _Reader:
         text = self.text
         while True:
             begin = pos
-            space = _SPACE.match(text, pos)
+            space = self._space(text, pos)
             pos = space.end() if space else pos
             char = text[pos : pos + 1]
             if char == "/" and text.startswith("/*", pos) and not self._no_comment_end:
@@ -326,7 +328,7 @@ class _Reader:
                     pos += 1
                     self._last_string = -1
                     continue
-                dots = _DOTS.match(self.text, pos)
+                dots = self._dots(self.text, pos)
                 if dots:
                     pos = self._elide(top, dots)
                     continue
@@ -340,7 +342,7 @@ class _Reader:
                 if quick is None:
                     if len(stack) >= DEPTH:
                         raise _Broken(pos, f"nested deeper than {DEPTH}")
-                    stack.append(_Open(pos, members={}) if char == "{" else _Open(pos, items=[]))
+                    stack.append(_Open(pos, char))
                     self._last_string = -1
                     pos += 1
                     continue
@@ -399,10 +401,10 @@ class _Reader:
         if char in _CLOSING_QUOTE:
             return self._string(pos, char)
         self._last_string = -1
-        number = _NUMBER.match(self.text, pos)
+        number = self._digits(self.text, pos)
         if number:
             return self._number(number[0]), number.end()
-        word = _WORD.match(self.text, pos)
+        word = self._word(self.text, pos)
         if word and word[0] in _WORDS:
             if word[0] in _PYTHON_WORDS:
                 self.notes["Python literals"] = None
@@ -413,7 +415,7 @@ class _Reader:
 
     def _cut_here(self, pos: int) -> bool:
         """The last thing in the text is half a word or half a number."""
-        return self._length - pos < _NEAR and _LAST_WORD.match(self.text, pos) is not None
+        return self._length - pos < _NEAR and re.compile(_LAST_WORD).match(self.text, pos) is not None
 
     def _number(self, digits: str) -> object:
         if not digits.lstrip("-").isdigit():
@@ -423,12 +425,19 @@ class _Reader:
             return digits
         return int(digits)
 
+    def _quoted_by(self, opening: str) -> re.Pattern[str]:
+        if opening not in self._quoted:
+            closing = _CLOSING_QUOTE[opening]
+            other = rf"[^{closing}\\\n]*+"
+            self._quoted[opening] = re.compile(rf"{opening}{other}(?:\\.{other})*+{closing}")
+        return self._quoted[opening]
+
     def _string(self, pos: int, char: str) -> tuple[str, int]:
         self._last_string = self._string_end = pos
         if pos < self._unclosed_until.get(char, 0):
             found = None
         else:
-            found = _STRINGS[char].match(self.text, pos)
+            found = self._quoted_by(char).match(self.text, pos)
         if found is None:
             end = self._unclosed_until.get(char, 0)
             if pos >= end:
@@ -439,7 +448,7 @@ class _Reader:
             self.notes["quotes other than JSON's"] = None
         self._string_end = found.end()
         body = self.text[pos + 1 : self._string_end - 1]
-        return (_STRING_ESCAPE.sub(_character, body) if "\\" in body else body), self._string_end
+        return (re.sub(_STRING_ESCAPE, _character, body) if "\\" in body else body), self._string_end
 
 
 def _character(found: re.Match[str]) -> str:

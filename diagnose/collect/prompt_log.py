@@ -219,11 +219,8 @@ class _Places:
         return Entry(index, value, *self.at(char))
 
 
-_BETWEEN = re.compile(r"\s*+")
-
-
 def _past_space(body: str, pos: int) -> int:
-    found = _BETWEEN.match(body, pos)
+    found = re.compile(r"\s*+").match(body, pos)
     return found.end() if found else pos
 
 
@@ -412,16 +409,15 @@ def _repaired(value: Any) -> Any:
 # From the end
 
 
-@dataclass(frozen=True, slots=True)
 class _Tail:
     """The end of a file as characters; `start` is the byte at which it begins."""
 
-    source: text.Characters
-    start: int
+    __slots__ = ("body", "source", "start")
 
-    @property
-    def body(self) -> str:
-        return self.source.text
+    def __init__(self, source: text.Characters, start: int) -> None:
+        self.source = source
+        self.start = start
+        self.body = source.text
 
 
 _Found = list[tuple[dict[str, Any], int]]
@@ -526,13 +522,13 @@ def _from_end(window: _Window, count: int) -> PromptLog | None:
         length *= 8
 
 
-_CANDIDATE = re.compile(r"\{(?=\s*+\")")
+_CANDIDATE = r"\{(?=\s*+\")"
 
 
 def _last_elements(body: str, count: int) -> _Found | None:
     """The last elements of an array that ends the text, newest first."""
     end = _before_space(body, _before_space(body, len(body)) - 1)
-    candidates = [found.start() for found in _CANDIDATE.finditer(body, 0, end)]
+    candidates = [found.start() for found in re.compile(_CANDIDATE).finditer(body, 0, end)]
     found: _Found = []
     patience = 64 * len(body) + (1 << 24)
     while len(found) < count and end > 0 and body[end - 1] == "}":

@@ -7,6 +7,8 @@ import os
 import re
 from dataclasses import dataclass
 
+# Patterns here are plain text that `re` compiles and keeps when first used: most runs never need them.
+
 LIMIT = 256 * 1024 * 1024
 """The most that is ever held of one file; a gzip bomb ends here."""
 REPAIR_LIMIT = 4 * 1024 * 1024
@@ -127,28 +129,27 @@ _CONTINUATION = (
     "\u0080-\u00bf\u011e\u0130\u0131\u0152\u0153\u015e\u015f\u0160\u0161\u0178\u017d\u017e\u0192"
     "\u02c6\u02dc\u2013-\u203a\u20ac\u2122"
 )
-_TELLTALE = re.compile(f"[ÂÃâðï][{_CONTINUATION}]|âŒ|ğŸ|Γ[£åÅÜöÇ]|≡ƒ|Ô[£åÅÜöÇ]|\u00adƒ")
-_CONSOLE = re.compile(
-    "Ô[£åÅÜöÇ]|\u00adƒ"
-)  # the code page of Western European consoles, which ftfy does not know
+_TELLTALE = f"[ÂÃâðï][{_CONTINUATION}]|âŒ|ğŸ|Γ[£åÅÜöÇ]|≡ƒ|Ô[£åÅÜöÇ]|\u00adƒ"
+# The code page of Western European consoles, which ftfy does not know.
+_CONSOLE = "Ô[£åÅÜöÇ]|\u00adƒ"
 
 # Bytes for which the code page has no character are often lost on the way; no decoder can bring them back.
 # What the well-known signs look like then:
 _LOSSY = (
-    (re.compile(r"â†(?=\s|$)"), "←"),
-    (re.compile(r"âŒ"), "❌"),
-    (re.compile(r"âš(?:\u00a0| )?ï¸(?!\u008f)"), "⚠️"),
-    (re.compile(r"â±ï¸(?!\u008f)"), "⏱️"),
-    (re.compile(r"[ğð]Ÿ”(?=\s|$)"), "🔍"),
-    (re.compile(r"[ğð]Ÿ“(?=\s|$)"), "📝"),
-    (re.compile(r"[ğð]Ÿ¯"), "🎯"),
+    (r"â†(?=\s|$)", "←"),
+    (r"âŒ", "❌"),
+    (r"âš(?:\u00a0| )?ï¸(?!\u008f)", "⚠️"),
+    (r"â±ï¸(?!\u008f)", "⏱️"),
+    (r"[ğð]Ÿ”(?=\s|$)", "🔍"),
+    (r"[ğð]Ÿ“(?=\s|$)", "📝"),
+    (r"[ğð]Ÿ¯", "🎯"),
 )
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_NOT_ASCII = r"[^\x00-\x7f]+"
 
 
 def has_mojibake(text: str) -> bool:
     """Whether tell-tale sequences are present."""
-    return not text.isascii() and _TELLTALE.search(text) is not None
+    return not text.isascii() and re.search(_TELLTALE, text) is not None
 
 
 def repair(text: str) -> tuple[str, str]:
@@ -158,7 +159,7 @@ def repair(text: str) -> tuple[str, str]:
     lines = text.split("\n")
     left, skipped = REPAIR_LIMIT, False
     for number, line in enumerate(lines):
-        if line.isascii() or not _TELLTALE.search(line):
+        if line.isascii() or not re.search(_TELLTALE, line):
             continue
         if len(line) > left:
             skipped = True
@@ -172,11 +173,11 @@ def repair(text: str) -> tuple[str, str]:
 
 
 def _repair_line(line: str) -> str:
-    if _CONSOLE.search(line):
-        line = _NOT_ASCII.sub(_from_console_page, line)
+    if re.search(_CONSOLE, line):
+        line = re.sub(_NOT_ASCII, _from_console_page, line)
     for pattern, sign in _LOSSY:
-        line = pattern.sub(sign, line)
-    if not _TELLTALE.search(line):
+        line = re.sub(pattern, sign, line)
+    if not re.search(_TELLTALE, line):
         return line
     try:
         import ftfy
@@ -193,7 +194,7 @@ def _from_console_page(found: re.Match[str]) -> str:
         return found[0]
 
 
-_ESCAPE = re.compile(
+_ESCAPE = (
     r"(?<!\\)\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))"
 )
@@ -201,7 +202,7 @@ _ESCAPE = re.compile(
 
 def unescape(line: str) -> str:
     r"""Turn what a console wrote for lack of a character (`\u2705`, `\U0001f4e4`, `\xe9`) back into it."""
-    return _ESCAPE.sub(_escaped, line) if "\\" in line else line
+    return re.sub(_ESCAPE, _escaped, line) if "\\" in line else line
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -215,7 +216,7 @@ def _escaped(found: re.Match[str]) -> str:
     return chr(code)
 
 
-_ANSI = re.compile(
+_ANSI = (
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"  # CSI: colours, cursor
     r"|\x1b[\]PX^_][^\x07\x1b\n]*+(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links
     r"|\x1b[ -/]*+[0-~]?"
@@ -224,7 +225,7 @@ _ANSI = re.compile(
 
 def strip_ansi(line: str) -> str:
     """The line without terminal escapes."""
-    return _ANSI.sub("", line) if "\x1b" in line or "\x9b" in line else line
+    return re.sub(_ANSI, "", line) if "\x1b" in line or "\x9b" in line else line
 
 
 def open_bytes(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:

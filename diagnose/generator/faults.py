@@ -353,7 +353,7 @@ FAULTS: tuple[Fault, ...] = (
         "storage_key_rejected",
         "the service key has expired",
         _FELL_BACK,
-        _shows_env(_project(key=hands.supabase_key("service_role", expires=datetime(2025, 12, 31)))),
+        _project(key=hands.supabase_key("service_role", expires=datetime(2025, 12, 31))),
     ),
     _seed(
         "storage_key_role",
@@ -435,7 +435,7 @@ FAULTS: tuple[Fault, ...] = (
         "payload_without_image",
         "the photo goes out as 'image_urls' to a model that reads 'image_url'",
         _FAILED,
-        _runs(image_key="image_urls"),
+        _shows_env(_runs(image_key="image_urls")),
     ),
     _seed("strength_wrong", "the strength is 0.85", _SWITCHED, _payload(image_strength=0.85)),
     _seed(
