@@ -47,7 +47,10 @@ def in_source(case: Case) -> tuple[Evidence, Evidence] | None:
     for role in ("image_to_image", "text_to_image"):
         named = [e for e in case.of("source.model") if e["role"] == role]
         key = "with_image" if role == "image_to_image" else "without_image"
-        named += [Evidence("source.model", c.source, c.witness, {"model": c[key], "role": role}) for c in case.of("source.choice")]
+        # a conditional the wrong way round names the other role's model: that is not a second constant
+        others = {e["model"] for e in case.of("source.model") if e["role"] not in (role, None)}
+        chosen = [c for c in case.of("source.choice") if c[key] not in others]
+        named += [Evidence("source.model", c.source, c.witness, {"model": c[key], "role": role}) for c in chosen]
         for other in named[1:]:
             if other["model"] != named[0]["model"]:
                 return named[0], other

@@ -20,7 +20,7 @@ from typing import Any
 from diagnose.model import IMAGE_TO_IMAGE, Case, Evidence, Finding, Link, Remedy, failed, not_applicable, noted, passed, unknown
 
 link = Link.PAYLOAD
-because = ("backend_stale",)
+because = ("parameter_out_of_range", "backend_stale")
 reads = ("fal_request.num_inference_steps", "fal_request.guidance_scale")
 
 

@@ -36,11 +36,17 @@ def look(case: Case) -> Finding:
     if known is None:
         return unknown("the input schema of '{model}' is not known", model=model)
     properties: Mapping[str, Any] = known["schema"].get("properties", {})
-    strange = [key for key in sent["body"] if key not in properties]
+    strange = [key for key in sent["body"] if key not in properties and not sent_as_well(key, sent["body"], properties)]
     if not strange:
         return passed("every key sent is in the schema of '{model}'", sent, model=model)
     strange.sort(key=lambda key: MEANT.get(key) not in properties)
     return reported(strange, sent["body"], properties, model, sent, known)
+
+
+def sent_as_well(key: str, body: Mapping[str, Any], properties: Mapping[str, Any]) -> bool:
+    """Whether the same value is sent under the schema's own name too: the unknown name then does no harm."""
+    meant = MEANT.get(key, "")
+    return meant in properties and meant in body and body[meant] == body[key]
 
 
 def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[str, Any], model: str, *evidence: Any) -> Finding:

@@ -26,7 +26,7 @@ def look(case: Case) -> Finding:
     answer = case.best("answer")
     access = case.best("request.access")
     if answer is None:
-        if access is not None:
+        if access is not None and case.joined:
             return passed("the backend answered this request itself", access)
         return unknown("the answer was not seen")
     status = answer["status"]

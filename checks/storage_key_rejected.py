@@ -20,7 +20,7 @@ import re
 from diagnose.model import Case, Evidence, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
 
 link = Link.UPLOAD
-because = ("storage_project_mismatch", "environment_incomplete")
+because = ("storage_project_mismatch",)
 reads: tuple[str, ...] = ()
 
 REFUSED = re.compile(

@@ -138,12 +138,15 @@ def _answer(bundle: Any, profile: Profile, checklist: bool, **options: Any) -> N
         notes = [*bundle.notes, "nothing in the given files was recognised as evidence"]
     cases = normalise.cases(bundle, profile, selector, options["every"])
     diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
-    if options["form"] == "json":
-        from diagnose.render import document
+    try:
+        if options["form"] == "json":
+            from diagnose.render import document
 
-        _write(document.dumps(diagnoses, options["every"]))
-    else:
-        _print(diagnoses, checklist, options)
+            _write(document.dumps(diagnoses, options["every"]))
+        else:
+            _print(diagnoses, checklist, options)
+    except BrokenPipeError:
+        _leave_quietly()  # the reader has left; the exit code is the answer's all the same
     if unreadable and not faults:
         sys.exit(Exit.NOTHING_READABLE)
     sys.exit(max((_code(d, options["expect"], unreadable) for d in diagnoses), key=_worst))
@@ -176,10 +179,12 @@ def _print(diagnoses: list[Diagnosis], checklist: bool, options: dict[str, Any])
 
     console = _console(options["color"])
     page = Page(console, Words(_language(options["lang"])), options["verbose"])
-    for index, d in enumerate(diagnoses):
-        if index:
-            console.rule(style="dim")
-        page.show(d, checklist)
+    with console.capture() as shown:
+        for index, d in enumerate(diagnoses):
+            if index:
+                console.rule(style="dim")
+            page.show(d, checklist)
+    _write(shown.get().rstrip("\n"))
 
 
 def _console(color: str) -> Any:
@@ -341,6 +346,116 @@ def schema_command(name: str | None) -> None:
             click.echo(known)
         return
     _write(schema.text(name).rstrip())
+
+
+# --- the demo ----------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--break", "broken", metavar="CHECK", help="Break this one and show the whole answer; see `diagnose demo --list`.")
+@click.option("--list", "listed", is_flag=True, help="List what can be broken.")
+@click.option("--score", is_flag=True, help="Count right answers and false blame, with full evidence and with sources taken away.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Leave the evidence files in this folder.")
+@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines (with --break and --score).")
+@click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in the text.")
+def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, form: str, lang: str | None, color: str) -> None:
+    """Break a small backend link by link, and explain each failure from its files.
+
+    The backend is real and runs in memory: nothing is installed, started or contacted.
+    """
+    import tempfile
+
+    from diagnose.generator import faults
+
+    if listed:
+        for fault in faults.FAULTS:
+            click.echo(f"{fault.name:<36} {fault.title}")
+        return
+    chosen = list(faults.FAULTS)
+    if broken is not None:
+        chosen = [fault for fault in faults.FAULTS if broken in (fault.name, fault.check)][:1]
+        if not chosen:
+            import difflib
+
+            near = difflib.get_close_matches(broken, [fault.name for fault in faults.FAULTS], 1)
+            hint = f"did you mean '{near[0]}'?" if near else "`diagnose demo --list` shows what can be broken"
+            raise click.BadParameter(f"'{broken}' cannot be broken; {hint}", param_hint="--break")
+    with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch:
+        folder = keep if keep is not None else Path(scratch)
+        if score:
+            _score(chosen, folder, form)
+        elif broken is not None:
+            _demo_one(chosen[0], folder, form, {"lang": lang, "color": color, "verbose": False})
+        else:
+            _demo_all(chosen, folder, {"lang": lang, "color": color})
+    if keep is not None and form == "text":
+        click.echo(f"\nThe evidence is in {keep}; repeat any answer with: diagnose checklist {keep / '<name>'}")
+
+
+def _demo_one(fault: Any, folder: Path, form: str, options: dict[str, Any]) -> None:
+    from diagnose import score
+    from diagnose.generator import demo as writer
+
+    place = folder / fault.name
+    writer.write_case(fault, place)
+    found = score.answer(place, score.written(place), fault.profile)
+    if form == "json":
+        from diagnose.render import document
+
+        _write(document.dumps([found], False))
+    else:
+        click.echo(f"Broken: {fault.title}\n")
+        _print([found], True, options)
+
+
+def _demo_all(chosen: list[Any], folder: Path, options: dict[str, Any]) -> None:
+    from diagnose import score
+    from diagnose.generator import demo as writer
+    from diagnose.render.text import Page
+    from diagnose.render.words import Words
+
+    page = Page(_console(options["color"]), Words(_language(options["lang"])), False)
+    for fault in chosen:
+        place = folder / fault.name
+        writer.write_case(fault, place)
+        with page.console.capture() as shown:
+            page.short(fault.title, score.answer(place, score.written(place), fault.profile))
+        _write(shown.get().rstrip("\n"))
+    page.console.print()
+    page.line(f"{len(chosen)} faults. One in full: diagnose demo --break bucket_missing. How often it is right: diagnose demo --score", "dim")
+
+
+def _score(chosen: list[Any], folder: Path, form: str) -> None:
+    from diagnose import score
+
+    rows = []
+    for fault in chosen:
+        rows.append(score.row(fault, folder / fault.name))
+        if form == "text":
+            row, root = rows[-1], rows[-1].found.root
+            blamed = sum(r.blamed for r in row.removals)
+            kept = [r for r in row.removals if "backend.log" in r.present]
+            named = root.check if root is not None else (fault.check if row.right else "-")
+            click.echo(f"{'right' if row.right else 'WRONG':<6} {fault.name:<36} {named:<28} blamed {blamed}/{len(row.removals)}  named with log {sum(r.named for r in kept)}/{len(kept)}")
+    removals = [r for row in rows for r in row.removals]
+    kept = [r for r in removals if "backend.log" in r.present]
+    total = {
+        "faults": len(rows),
+        "top1": sum(row.right for row in rows) / len(rows),
+        "removals": len(removals),
+        "false_blame": sum(r.blamed for r in removals),
+        "suspected": sum(r.suspected for r in removals) / max(1, len(removals)),
+        "named_with_log": sum(r.named for r in kept) / max(1, len(kept)),
+    }
+    if form == "json":
+        table = [{"broken": row.fault.name, "named": row.found.root.check if row.found.root else None, "right": row.right,
+                  "removals": [{"present": list(r.present), "root": r.root, "suspected": r.suspected, "false_blame": r.blamed} for r in row.removals]} for row in rows]  # fmt: skip
+        _json({**total, "rows": table})
+        return
+    click.echo(f"\nTop-1 {total['top1']:.2f} over {len(rows)} faults with full evidence")
+    click.echo(f"False blame {total['false_blame']} in {len(removals)} answers with sources taken away")
+    click.echo(f"The fault is named or suspected in {total['suspected']:.3f}, and named where the backend's log is kept in {total['named_with_log']:.3f}")
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

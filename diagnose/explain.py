@@ -72,7 +72,7 @@ def diagnose(case: Case, findings: Sequence[Finding] | None = None, notes: Seque
         decision=_decision(case, answer, root, broken),
         root=root,
         suspects=suspects,
-        deeper=_deeper(table, root),
+        deeper=_deeper(case, table, root),
         interval=_interval(case, table, broken),
         chain=chain,
         because=_because(answer, root, path, table),
@@ -197,7 +197,8 @@ def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link |
     """The first broken link's most specific failing check, and the way there; None when it cannot be told."""
     if broken is None:
         return (table["no_image_sent"], []) if answer.by_design and answer.generation != "failed" else (None, [])
-    candidates = sorted(_failing(table, broken), key=lambda f: f.symptom)
+    explaining = {c for f in table.values() if f.status is Status.FAIL for c in registry.by_id()[f.check].because}
+    candidates = sorted(_failing(table, broken), key=lambda f: (f.symptom, f.check not in explaining))
     if not candidates:
         return None, []
     chosen, path = candidates[0], [candidates[0].check]
@@ -208,7 +209,7 @@ def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link |
             break
         chosen = sorted(deeper, key=lambda f: f.symptom)[0]
         path.append(chosen.check)
-    if chosen.symptom and not all(_excluded(case, table[c]) for c in registry.causes(chosen.check)):
+    if chosen.symptom and _open_causes(case, table, chosen.check):
         return None, path
     return chosen, path
 
@@ -217,7 +218,21 @@ def _excluded(case: Case, finding: Finding) -> bool:
     """Whether a check cannot be the cause: it passed, does not apply, or its link's product was seen."""
     if finding.status in (Status.PASS, Status.NOT_APPLICABLE):
         return True
-    return finding.status is Status.UNKNOWN and finding.link in CHAIN and isinstance(case.product(finding.link), Seen)
+    if finding.link not in CHAIN or finding.link is Link.IMAGE_URL:
+        return False  # that an address is set does not say that fal can fetch it
+    return finding.status is Status.UNKNOWN and isinstance(case.product(finding.link), Seen)
+
+
+def _open_causes(case: Case, table: dict[str, Finding], check: str) -> set[str]:
+    """Causes of a check that are not excluded; what an excluded cause would be caused by does not matter."""
+    found: set[str] = set()
+    queue = [check]
+    while queue:
+        for name in registry.by_id()[queue.pop()].because:
+            if name not in found and not _excluded(case, table[name]):
+                found.add(name)
+                queue.append(name)
+    return found
 
 
 def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link | None) -> tuple[str, ...]:
@@ -229,22 +244,23 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
     if answer.outcome in ("wrong_model", "not_switched") and (broken is None or broken is Link.SELECTION):
         span |= {Link.SELECTION}
     suspects = {f.check for f in table.values() if f.link in span and not _excluded(case, f) and f.status is not Status.WARN}
-    suspects |= {name for check in tuple(suspects) for name in registry.causes(check) if not _excluded(case, table[name])}
+    suspects |= {name for check in tuple(suspects) for name in _open_causes(case, table, check)}
     if answer.outcome == "undetermined" or (answer.outcome == "not_switched" and answer.intended is not True and broken is None):
         beside = ("backend_stale", "backend_error", "environment_incomplete", "prompt_log_stale", "prompt_log_corrupt", "several_backends")
         suspects |= {name for name in beside if not _excluded(case, table[name])}
-        if answer.intended is False and case.profile.fallback == "refuse":
-            # an entry that this profile's code cannot have written says nothing of the newest attempt
-            suspects |= {f.check for f in table.values() if f.link in CHAIN and f.status is Status.UNKNOWN}
+    if answer.outcome == "not_switched" and case.profile.fallback == "refuse":
+        # an entry that this profile's code cannot have written says nothing of the newest attempt
+        suspects |= {f.check for f in table.values() if f.link in CHAIN and f.status is Status.UNKNOWN}
     if answer.outcome == "refused" and broken is None:
         suspects |= {name for name in ("backend_error", "environment_incomplete") if not _excluded(case, table[name])}
     return tuple(check.id for check in registry.checks() if check.id in suspects)
 
 
-def _deeper(table: dict[str, Finding], root: Finding | None) -> tuple[str, ...]:
+def _deeper(case: Case, table: dict[str, Finding], root: Finding | None) -> tuple[str, ...]:
     if root is None or root.status is Status.NOTE:
         return ()
-    return tuple(name for name in registry.causes(root.check) if table[name].status is Status.UNKNOWN)
+    causes = _open_causes(case, table, root.check)
+    return tuple(check.id for check in registry.checks() if check.id in causes)
 
 
 def _good(case: Case, table: dict[str, Finding], link: Link) -> bool:

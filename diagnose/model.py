@@ -12,6 +12,7 @@ Kinds of evidence, outside in (what `Evidence.fields` holds):
     storage.error      status, error, message, code         upload.started  bucket, path, size
     image_url          url (None: said to be absent)
     mode               mode            model             model, by
+    joined             by                                   request and log share a key or an answer
     fal.call           model, status, final, request_id     fal.error    status, type, message, loc, input
     payload            body, model, complete                fal.schema   model, schema
     source.model       role, model, name                    source.choice  test
@@ -389,6 +390,11 @@ class Case:
         if self.sent_images == ():
             return Absent(self.of("request.body")[0])
         return Absent(received[0]) if received else NOT_SEEN
+
+    @cached_property
+    def joined(self) -> bool:
+        """Whether the request is known to be the one the log and the entry tell of, and not merely the newest of both."""
+        return self.sent_images is None or self.best("joined") is not None
 
     @cached_property
     def image_expected(self) -> bool:

@@ -28,6 +28,8 @@ class _Row:
     attempt: backend_log.Attempt | None = None
     entry: prompt_log.Entry | None = None
     entry_source: str = ""
+    excerpt: bool = False
+    """The entry was pasted in part: what it lacks is no fault of its writer."""
     request: documents.Exchange | None = None
     answer: documents.Exchange | None = None
     extra: list[Evidence] = field(default_factory=list)
@@ -74,7 +76,7 @@ def _rows(bundle: Bundle) -> list[_Row]:
         for entry in reversed(log.entries):
             row = _partner(entry, free, saves)
             if row is None:
-                rows.append(_Row(entry=entry, entry_source=name))
+                rows.append(_Row(entry=entry, entry_source=name, excerpt=log.form in ("ticket", "flattened")))
                 continue
             row.entry, row.entry_source = entry, name
             free = free[: free.index(row)] if row in free else free
@@ -158,6 +160,9 @@ def _attach(bundle: Bundle, rows: list[_Row]) -> _Row | None:
         else:
             bound = rows.index(row)
         row.request, row.answer = request, answer
+        shared = (request.keys if request else frozenset()) & row.keys
+        if shared or (answer is not None and answer.status is not None):
+            row.extra.append(Evidence("joined", "(matched)", Witness.LOGGED, {"by": "key" if shared else "answer"}))
         last = last or row
     return last
 
@@ -268,6 +273,7 @@ def _text_of(row: _Row) -> str:
 
 def _case(row: _Row, bundle: Bundle, profile: Profile, stale: _Row | None) -> Case:
     evidence: list[Evidence] = []
+    evidence += row.extra
     if row.request is not None:
         evidence += row.request.evidence
     if row.attempt is not None:
@@ -277,7 +283,7 @@ def _case(row: _Row, bundle: Bundle, profile: Profile, stale: _Row | None) -> Ca
     source = None
     if row.entry is not None:
         source = f"{row.entry_source}#/{row.entry.index}"
-        evidence += entry_evidence(row.entry, source)
+        evidence += (e for e in entry_evidence(row.entry, source) if not (row.excerpt and e.kind == "record.invalid"))
     if stale is not None and stale.entry is not None:
         fields = {"timestamp": stale.time, "model": _entry_model(stale.entry.value)}
         evidence.append(Evidence("record.stale", f"{stale.entry_source}#/{stale.entry.index}", Witness.FORECAST, fields))

@@ -67,18 +67,6 @@ def _look(check: Check, case: Case) -> Finding:
     return replace(finding, check=check.id, link=check.link)
 
 
-def causes(check: str) -> tuple[str, ...]:
-    """Every check that could explain this one, near causes first, each once."""
-    table, seen = by_id(), dict[str, None]()
-    queue = list(table[check].because) if check in table else []
-    while queue:
-        name = queue.pop(0)
-        if name not in seen and name in table:
-            seen[name] = None
-            queue.extend(table[name].because)
-    return tuple(seen)
-
-
 def in_chain(check: str) -> bool:
     """Whether the check stands in the chain, and not beside it."""
     return by_id()[check].link in CHAIN

@@ -66,7 +66,7 @@ _FIRST = re.compile(r"\bimage (\d+)/\d+")
 _START = re.compile(r"Images? received from|Received image file upload|/auth/v1/user|Generating panel|[Nn]ew generat\w+ request|Received generat\w+ request")
 _REQUEST_ID = re.compile(r"\b(?:request_id|req_id|x-request-id|trace_id|correlation_id|rid)[\"']?\s*[=:]\s*[\"']?([\w-]{6,64})")
 _PROMPT = re.compile(r"^\s*Prompt: (.+)$", re.S)
-_EXPECTED = re.compile(r"←|<-- |â†|Harus |should be|must be|expected", re.I)
+_EXPECTED = re.compile(r"←|<--|⇐|â†")
 _CLAIMED_STATUS = {"yes": True, "true": True, "no": False, "none": False, "false": False, "null": False}
 
 
@@ -284,8 +284,9 @@ def _events(line: Line, name: str) -> Iterator[Evidence]:
     text, source = line.message, f"{name}:{line.number}"
     if not text.strip():
         return
-    claimed = bool(_EXPECTED.search(text)) and "Expected:" not in text
-    events = list(_wire(line, source)) or list(_words(line, source))
+    claimed = bool(_EXPECTED.search(text))
+    exchange = _exchange(line, source)
+    events = exchange if exchange is not None else list(_words(line, source))
     for event in events:
         if claimed and event.witness is not Witness.WIRE:
             yield Evidence(event.kind, event.source, Witness.CLAIMED, event.fields)
@@ -293,45 +294,39 @@ def _events(line: Line, name: str) -> Iterator[Evidence]:
             yield event
 
 
-def _wire(line: Line, source: str) -> Iterator[Evidence]:
-    """Lines that an HTTP client or server wrote of its own exchange."""
+def _exchange(line: Line, source: str) -> list[Evidence] | None:
+    """What a line that an HTTP client or server wrote of its own exchange proves; None for any other line."""
     text = line.message
     fields = line.extras
-    if "://" not in text and not fields:
-        yield from _access(text, source)
-        return
     url = fields.get("url") or fields.get("http_url")
     code = fields.get("status_code") or fields.get("status")
-    if isinstance(url, str) and isinstance(code, int) and "://" in url:
-        yield from wording.exchange(str(fields.get("method") or "POST").upper(), url, code, source)
-        return
     path = fields.get("path")
-    if isinstance(path, str) and isinstance(code, int) and fields.get("method"):
-        yield Evidence("request.access", source, Witness.WIRE, {"method": str(fields["method"]).upper(), "path": path, "status": code})
-        return
+    method = str(fields.get("method") or "POST").upper()
+    if isinstance(code, int) and isinstance(url, str) and "://" in url:
+        return list(wording.exchange(method, url, code, source))
+    if isinstance(code, int) and isinstance(path, str) and fields.get("method"):
+        return [Evidence("request.access", source, Witness.WIRE, {"method": method, "path": path, "status": code})]
+    if "://" in text:
+        return _client(text, source)
+    access = _ACCESS.search(text)
+    if access is None:
+        return None
+    return [Evidence("request.access", source, Witness.WIRE, {"method": access[1], "path": access[2], "status": int(access[3])})]
+
+
+def _client(text: str, source: str) -> list[Evidence] | None:
+    """The line of an HTTP client: method, address and status, in any dress."""
     debug = _URLLIB3.search(text)
     if debug:
-        yield from wording.exchange(debug[2], debug[1] + debug[3], int(debug[4]), source)
-        return
+        return list(wording.exchange(debug[2], debug[1] + debug[3], int(debug[4]), source))
     called = _METHOD_URL.search(text)
-    if called:
-        rest = text[called.end() :]
-        status = _HTTP_STATUS.search(rest)
-        if status:
-            yield from wording.exchange(called[1], called[2].rstrip("\"'"), int(next(g for g in status.groups() if g)), source)
-            return
-    quoted = wording._HTTPX_ERROR.search(text)
-    if not called and not quoted:
-        yield from _access(text, source)
-
-
-def _access(text: str, source: str) -> Iterator[Evidence]:
-    if "://" in text.split('"')[0] and "fal.run" in text:
-        return
-    found = _ACCESS.search(text)
-    if found:
-        fields = {"method": found[1], "path": found[2], "status": int(found[3])}
-        yield Evidence("request.access", source, Witness.WIRE, fields)
+    status = _HTTP_STATUS.search(text[called.end() :]) if called else None
+    if called and status:
+        return list(wording.exchange(called[1], called[2].rstrip("\"'"), int(next(g for g in status.groups() if g)), source))
+    access = _ACCESS.search(text)  # an access line can carry a referrer
+    if access and not called and access.start() < text.index("://"):
+        return [Evidence("request.access", source, Witness.WIRE, {"method": access[1], "path": access[2], "status": int(access[3])})]
+    return None
 
 
 def _words(line: Line, source: str) -> Iterator[Evidence]:

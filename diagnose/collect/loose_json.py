@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEPTH = 200
 LIMIT = 256 * 1024 * 1024
@@ -31,16 +31,14 @@ class NotJson(ValueError):  # noqa: N818 - says what the text is
         """The text ends before the value does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A value, and one note for each thing that strict JSON does not allow."""
 
     value: object
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A JSON object or array that stands in other text, `text[start:end]`; `line` counts from 1."""
 
     value: object

@@ -166,7 +166,7 @@ def read(data: bytes) -> PromptLog:
     body = source.text.replace("\0", " ") if "\0" in source.text else source.text
     if body is not source.text:
         notes += ("NUL bytes dropped",)
-    source = replace(source, text=body)
+    source = source._replace(text=body)
     log = _read_text(source, len(data))
     return _finished(log, notes, body)
 

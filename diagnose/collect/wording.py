@@ -68,7 +68,11 @@ _DECODE = re.compile(
 )
 _UPLOAD = re.compile(r"[Uu]pload|[Ss]torage|[Bb]ucket|[Ss]upabase")
 _FAL = re.compile(r"\bfal(?:\.ai|\.run|-ai|_client)?\b|\bFal\.ai\b|queue\.fal", re.I)
-_GENERATION = re.compile(r"generat(?:e|ing|ion)\b", re.I)
+_GENERATION = re.compile(
+    r"(?:fail|error|could not|unable|cannot|gagal)[^.]{0,60}generat|generat\w*\b[^.]{0,40}(?:fail|error)|no images? (?:were |was )?generated",
+    re.I,
+)
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
 _SETTING = re.compile(
     r"\b([A-Z][A-Z0-9_]*(?:KEY|URL|TOKEN|SECRET|BUCKET)[A-Z0-9_]*)\b[^\n]{0,60}?"
     r"(?:not (?:configured|set|found|provided|defined)|is (?:missing|not|unset|required|empty)|missing|tidak ditemukan|required)"
@@ -111,6 +115,7 @@ def place(text: str) -> tuple[str | None, str | None]:
     fal = bool(_FAL.search(text)) or any(kind in FAL_TYPES for kind in _FAL_TYPE.findall(text))
     if _STORAGE.search(text):
         return "upload", "storage"
+    text = _ADDRESS.sub("", text)  # a picture's address says where it lies, not what failed
     if fal and not re.search(r"[Ff]ailed to (?:convert|decode|upload)|[Ss]upabase|[Bb]ucket", text):
         return "generation", "fal"
     if _DECODE.search(text):
@@ -164,7 +169,8 @@ def _fal(text: str, source: str, witness: Witness, service: str | None) -> Itera
     kinds = [kind for kind in _FAL_TYPE.findall(text)]
     flat = _FAL_FLAT.search(text)
     own = any(kind in FAL_TYPES for kind in kinds)
-    if service != "fal" and not own and not (flat and _GENERATION.search(text)):
+    generating = bool(_GENERATION.search(text))
+    if service != "fal" and not own and not (generating and (flat or kinds)):
         if not (flat and flat[0].startswith(("Cannot access", "User is locked", "Application"))):
             return
     number = status(text)
@@ -198,7 +204,8 @@ def _http(text: str, source: str) -> Iterator[Evidence]:
 _FAL_URL = re.compile(r"https?://(queue\.)?fal\.run(?::\d+)?/([\w.\-/]+)", re.I)
 _QUEUE = re.compile(r"^(?P<app>.+?)/requests/(?P<id>[\w-]{6,})(?P<rest>/\w+)*$")
 _SUPABASE_URL = re.compile(r"https?://([\w.\-:]+)/+(storage|auth|rest)/v1/([^\s\"'?]*)")
-_OBJECT = re.compile(r"^object/(?:(public|sign|authenticated|info|upload)/)?(?:sign/)?([^/]+)/(.+)$")
+_STORED = re.compile(r"^object/(?:upload/sign/)?([^/]+)/(.+)$")
+_FETCHED = re.compile(r"^object/(public|sign|authenticated|info)/(?:public/)?([^/]+)/(.+)$")
 _PICTURE = re.compile(r"https?://(?:[\w-]+\.)*fal\.(?:media|ai)/files/[^\s\"'<>)\]]+")
 _FAL_UPLOAD = re.compile(r"https?://rest(?:\.\w+)?\.fal\.(?:ai|run)/storage/|https?://(?:v\d+\.)?fal\.media/files/upload")
 
@@ -247,13 +254,12 @@ def _supabase(method: str | None, url: re.Match[str], code: int, source: str, wi
             "supabase.call", source, witness, {"host": host, "service": service, "path": path[:200], "status": code}
         )
         return
-    target = _OBJECT.match(path)
-    if target is None:
-        return
-    fields = {"host": host, "bucket": target[2], "path": target[3], "status": code}
-    if method in ("POST", "PUT") and target[1] in (None, "upload"):
+    # a bucket may itself be named "public": what a POST addresses is always the bucket
+    stored = _STORED.match(path) if method in ("POST", "PUT", None) else None
+    fetched = _FETCHED.match(path) if method in ("GET", "HEAD") else None
+    if stored is not None and not (method is None and _FETCHED.match(path) and not path.startswith("object/public/")):
+        fields = {"host": host, "bucket": stored[1], "path": stored[2], "status": code}
         yield Evidence("storage.upload", source, witness, fields)
-    elif method is None and target[1] is None:
-        yield Evidence("storage.upload", source, witness, fields)
-    elif method in ("GET", "HEAD") and target[1] == "public":
+    elif fetched is not None and fetched[1] == "public":
+        fields = {"host": host, "bucket": fetched[2], "path": fetched[3], "status": code}
         yield Evidence("storage.fetch", source, witness, fields)

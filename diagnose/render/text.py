@@ -60,6 +60,17 @@ class Page:
         if self.verbose:
             self.findings(d.findings)
 
+    def short(self, broken: str, d: Diagnosis) -> None:
+        """One fault of the demo: what was broken, the answer, its first proof and what to do."""
+        self.console.print()
+        self.line(f"{self.words('Broken')}: {broken}", "dim")
+        self.line(self.words.headline(d), "bold")
+        shown = d.root or next((f for f in d.findings if f.status is Status.WARN and f.check != "parameter_unknown"), None)
+        shown = shown or d.finding("parameter_unknown")
+        if shown is not None and shown.remedy is not None:
+            self.line(f"  {shown.evidence[0].source}  {shown.check}")
+            self.line(f"  > {self.words(shown.remedy.title)}", "green")
+
     def title(self, text: str) -> None:
         self.console.print()
         self.line(self.words(text), "bold underline" if self.console.color_system else "bold")
