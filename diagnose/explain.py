@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from diagnose import registry
 from diagnose.coverage import missing_pieces
@@ -28,7 +28,6 @@ from diagnose.model import (
     Witness,
     refused,
 )
-from diagnose.selection import Prerequisites, Rule, Selected, select
 
 BEFORE_SELECTION = (Link.REQUEST, Link.DECODE, Link.UPLOAD, Link.IMAGE_URL)
 QUESTIONS: tuple[tuple[str, Link | None, tuple[str, ...]], ...] = (
@@ -43,8 +42,7 @@ QUESTIONS: tuple[tuple[str, Link | None, tuple[str, ...]], ...] = (
 """The seed document's seven questions, in its order: id, the link whose product answers it, its checks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     """What the case comes to before the root is known."""
 
     outcome: str
@@ -380,6 +378,8 @@ def _question(case: Case, table: dict[str, Finding], answer: _Answer, name: str,
         return Question(name, Status.NOTE, checks, table["no_image_sent"].evidence)
     if none_sent and name in ("init_image_url_yes", "image_url_in_payload", "strength_in_payload"):
         return Question(name, Status.NOT_APPLICABLE, checks, ())
+    if name == "model_right" and case.model is not None and case.image_expected and answer.outcome != "switched":
+        return Question(name, Status.FAIL, checks, (case.model,))
     if isinstance(product, Seen):
         return Question(name, Status.PASS, checks, (product.evidence,))
     if isinstance(product, Absent) and case.image_expected:
@@ -448,6 +448,8 @@ def _counterfactual(case: Case, answer: _Answer, root: Finding | None, broken: L
 
 def _replayed(case: Case, answer: _Answer) -> tuple[str | None, str | None]:
     """The decision that fits what was observed, and what it chooses with an image URL."""
+    from diagnose.selection import Prerequisites, Rule, Selected, select
+
     used = case.model["model"] if case.model is not None else None
     for choice in case.of("source.choice"):
         if used is not None and choice["without_image"] == used:

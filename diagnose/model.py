@@ -1,5 +1,8 @@
 """The words of the program: evidence, a case, findings, a diagnosis. Values only; nothing here reads or prints.
 
+Plain records are named tuples: they are as frozen as the dataclasses, and a command that starts a hundred times a day
+does not wait for their methods to be generated.
+
 Kinds of evidence, outside in (what `Evidence.fields` holds):
 
     request.body       format, images [{name, carrier, fault}], params, prompt, url
@@ -29,7 +32,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Witness(StrEnum):
@@ -99,19 +103,17 @@ class Evidence:
         return self.fields.get(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """An English template and its values, so that it can be said in another language."""
 
     template: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = MappingProxyType({})
 
     def __str__(self) -> str:
         return self.template.format_map(self.values) if self.values else self.template
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """What to do about a fault."""
 
     title: str
@@ -195,8 +197,7 @@ class Profile:
     """The keys that were written in the profile, dotted; what is not here is a default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """Which attempt the case is about."""
 
     entry: int | None = None
@@ -483,8 +484,7 @@ def mode_by_name(model: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkState:
+class LinkState(NamedTuple):
     """One link of the chain in the answer."""
 
     link: Link
@@ -492,8 +492,7 @@ class LinkState:
     findings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was chosen, and why."""
 
     mode: str | None
@@ -503,8 +502,7 @@ class Decision:
     prerequisite: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Counterfactual:
+class Counterfactual(NamedTuple):
     """What would have been chosen had the root not been there, replayed with the decision itself."""
 
     changes: tuple[str, ...]
@@ -514,16 +512,14 @@ class Counterfactual:
     next_blockers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """One fact that witnesses tell differently."""
 
     fact: str
     witnesses: tuple[tuple[Any, Evidence], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """A piece of evidence that would decide a link, and how to get it."""
 
     link: Link
@@ -531,8 +527,7 @@ class Missing:
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One of the seed document's seven questions, answered."""
 
     id: str
@@ -541,8 +536,7 @@ class Question:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """The answer to one case."""
 
     profile: str

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose import schema
-from diagnose.collect import Bundle, backend_log, documents, prompt_log, wording
+from diagnose.collect import prompt_log
+from diagnose.collect.text import last_uuid
 from diagnose.errors import NothingReadable
 from diagnose.model import Case, Evidence, Profile, Subject, Witness
 
+if TYPE_CHECKING:
+    from diagnose.collect import Bundle, backend_log, documents
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+
+class Selector(NamedTuple):
     """Which attempt is asked about; all None: the newest."""
 
     entry: int | None = None
@@ -121,7 +124,7 @@ def _entry_keys(value: Mapping[str, Any]) -> set[str]:
     addresses += urls if isinstance(urls, list) else []
     for url in addresses:
         if isinstance(url, str) and url.startswith("http"):
-            keys |= {url.rstrip("?"), *wording.last_uuid(url)}
+            keys |= {url.rstrip("?"), *last_uuid(url)}
     if isinstance(value.get("request_id"), str):
         keys.add(value["request_id"])
     return keys
@@ -364,6 +367,8 @@ def _own(value: Mapping[str, Any], source: str) -> Iterator[Evidence]:
         fields = {"host": None, "bucket": upload.get("bucket"), "path": upload.get("path"), "status": upload["status"]}
         yield Evidence("storage.upload", f"{source}/upload", Witness.LOGGED, fields)
     if isinstance(upload, Mapping) and isinstance(upload.get("error"), str):
+        from diagnose.collect import wording
+
         yield from wording.read(upload["error"], f"{source}/upload/error")
     sent = value.get("sent")
     model = _entry_model(value)

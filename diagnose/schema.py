@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose.errors import UnknownName
 from diagnose.siblings import sibling
@@ -95,8 +94,7 @@ def _read(file: str) -> str:
 # Judging a value.
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
+class _Error(NamedTuple):
     rank: tuple[int, bool]
     """Errors higher up in the document come first: more is wrong there."""
     path: Place
@@ -105,10 +103,60 @@ class _Error:
 
 def entry_fault(entry: object) -> tuple[str, str] | None:
     """JSON pointer and message of what is most wrong with a prompt-log entry; None when it is valid."""
-    if _accepts(_ENTRY, entry):
+    if _plainly_valid(entry) or _accepts(_ENTRY, entry):
         return None
     errors = sorted(_worded(_ENTRY, entry), key=lambda error: error.rank)
     return (_pointer(errors[0].path), errors[0].message) if errors else None
+
+
+_TEXT, _NUMBER = (str, type(None)), (int, float)
+_ENTRY_TYPES: dict[str, tuple[type, ...]] = {"enhanced_prompt": _TEXT, "prompt_length": (int,)}
+_REQUEST_TYPES: dict[str, tuple[type, ...]] = {
+    "num_product_images": (int,),
+    "image_url": _TEXT,
+    "request_format": _TEXT,
+    "original_prompt": _TEXT,
+    "image_urls": (),
+}
+_FAL_TYPES: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "prompt": _TEXT,
+    "negative_prompt": _TEXT,
+    "num_inference_steps": (int,),
+    "guidance_scale": _NUMBER,
+    "strength": _NUMBER,
+    "image_strength": _NUMBER,
+    "image_url": _TEXT,
+    "image": _TEXT,
+    "image_size": (str,),
+    **dict.fromkeys(("image_urls", "width", "height", "loras", "ip_adapters"), ()),
+}
+_PLAIN_TIME = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,9})?"
+
+
+def _plainly_valid(entry: object) -> bool:
+    """Whether an entry is of the usual kind, without loading a validator (that alone costs more than all else).
+
+    True only for what the schema accepts as well; everything unusual is left to the validator.
+    """
+    if type(entry) is not dict or not isinstance(entry.get("timestamp"), str):
+        return False
+    request, sent, mode = entry.get("request"), entry.get("fal_request"), entry.get("generation_mode", "text-to-image")
+    return (
+        re.fullmatch(_PLAIN_TIME, entry["timestamp"]) is not None
+        and mode in ("image-to-image", "text-to-image")
+        and type(request) is dict
+        and type(sent) is dict
+        and bool(sent.get("model"))
+        and _typed(entry, _ENTRY_TYPES)
+        and _typed(request, _REQUEST_TYPES)
+        and all(type(value) is bool for key, value in request.items() if key.startswith("has_"))
+        and _typed(sent, _FAL_TYPES)
+    )
+
+
+def _typed(table: dict[str, Any], types: dict[str, tuple[type, ...]]) -> bool:
+    return all(type(value) in types[key] for key, value in table.items() if key in types)
 
 
 def _accepts(name: str, value: object) -> bool:
@@ -295,8 +343,7 @@ def _pointer(path: Iterable[str | int]) -> str:
 # Judging a file.
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFault:
+class SchemaFault(NamedTuple):
     """One error of a file."""
 
     pointer: str
@@ -307,8 +354,7 @@ class SchemaFault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(NamedTuple):
     """Whether a file keeps to its schema."""
 
     valid: bool
@@ -317,8 +363,7 @@ class Validation:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     """A JSON text, or one line of JSON Lines."""
 
     text: str

@@ -846,3 +846,29 @@ def test_a_valid_entry_costs_no_import_of_jsonschema(tmp_path: Path) -> None:
     )
     done = run_beside(tmp_path, code)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+PLAIN_VALUES = st.one_of(st.none(), st.booleans(), st.integers(-9, 99), st.floats(allow_nan=False), st.text(max_size=4), st.just([]), st.just({}))
+
+
+@given(
+    st.fixed_dictionaries({"timestamp": st.sampled_from(["2026-01-11T06:35:30.766926", "2026-01-11T06:35:30", "2026-13-11T06:35:30", "x", 3])})
+    .flatmap(lambda head: st.tuples(
+        st.just(head),
+        st.dictionaries(st.sampled_from(sorted(schema._ENTRY_TYPES) + ["generation_mode", "other"]), st.one_of(PLAIN_VALUES, st.just("text-to-image"))),
+        st.dictionaries(st.sampled_from([*schema._REQUEST_TYPES, "has_face_image", "has_other"]), PLAIN_VALUES),
+        st.dictionaries(st.sampled_from(list(schema._FAL_TYPES)), PLAIN_VALUES),
+    ))
+)  # fmt: skip
+def test_what_is_plainly_valid_is_valid(parts) -> None:
+    head, top, request, sent = parts
+    entry = {**head, **top, "request": request, "fal_request": {"model": "fal-ai/flux/schnell", **sent}}
+    if schema._plainly_valid(entry):
+        assert schema._exact(schema._ENTRY).is_valid(entry)
+
+
+def test_the_seed_s_own_entry_is_plainly_valid() -> None:
+    request = {"has_face_image": True, "has_product_images": False, "num_product_images": 0, "image_url": None, "has_image_url": False}
+    sent = {"model": "fal-ai/flux/schnell", "prompt": "x", "num_inference_steps": 7, "guidance_scale": 3.5, "image_size": "square_hd"}
+    entry = {"timestamp": "2026-01-11T06:35:30.766926", "request": request, "fal_request": sent, "generation_mode": "text-to-image"}
+    assert schema._plainly_valid(entry)

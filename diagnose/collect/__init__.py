@@ -1,4 +1,7 @@
-"""Collects evidence from files, recognised by what they hold and not by their names."""
+"""Collects evidence from files, recognised by what they hold and not by their names.
+
+The reader of each kind is imported when a file of that kind is met: `latest-log` reads one file and must start fast.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diagnose.collect import backend_log, documents, loose_json, prompt_log
+from diagnose.collect import loose_json, prompt_log
 from diagnose.collect.text import decode, open_bytes
 from diagnose.errors import NothingReadable
 from diagnose.model import Evidence
+
+if TYPE_CHECKING:
+    from diagnose.collect import backend_log, documents
 
 KINDS = ("prompt_log", "backend_log", "response", "request", "source")
 MAX_FOLDER_FILES = 200
@@ -24,6 +30,8 @@ _LOG_MARK = re.compile(
     r"^\S*\s*\|?.{0,80}?(?:\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL)\b[:\]\s|]|HTTP/\d|https?://(?:queue\.)?fal\.run|Traceback \(most|\"message\"\s*:)",
     re.M,
 )
+_MARKED = re.compile(r"←|<--|⇐|â†")
+"""How documents mark an example of what should stand in the log."""
 _HEADING = re.compile(r"^#{1,6} |^```|^- \[[ x]\]|^\*\*", re.M)
 _CLAIMS = re.compile(r"expected|harus|seharusnya|should|must|contoh|example|diharapkan|sample", re.I)
 _ACTUAL = re.compile(r"actual|log anda|log terakhir|latest|status log|your log|terakhir", re.I)
@@ -141,6 +149,8 @@ def _starts_like_entries(path: Path) -> bool:
 
 def _log_tail(bundle: Bundle, path: Path, name: str) -> None:
     """The newest attempt of a long log: read from the end, a window that grows until a whole attempt stands in it."""
+    from diagnose.collect import backend_log
+
     size = path.stat().st_size
     window = 1 << 20
     with path.open("rb") as file:
@@ -209,6 +219,8 @@ def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
 
 
 def _lines(bundle: Bundle, text: str, name: str) -> None:
+    from diagnose.collect import documents
+
     errors = documents.console(text, name)
     if errors and not _mostly_log(text):
         bundle.common += errors
@@ -237,6 +249,8 @@ def _json_document(bundle: Bundle, value: Any, data: bytes, name: str) -> bool:
     if prompt_log.looks_like_entry(first) or (value in ([], {}) and "log" in name):
         _add_prompt_log(bundle, prompt_log.read(data), name)
         return True
+    from diagnose.collect import documents
+
     kind = documents.kind_of(value)
     if kind == "har":
         pairs = documents.har(value, name)
@@ -253,6 +267,8 @@ def _json_document(bundle: Bundle, value: Any, data: bytes, name: str) -> bool:
 
 def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:
     """A request or an answer whose kind is known; an answer need not be JSON."""
+    from diagnose.collect import documents
+
     value = _json(text.strip())
     if isinstance(value, dict) and documents.kind_of(value) == "har":
         _json_document(bundle, value, b"", name)
@@ -268,6 +284,8 @@ def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:
 
 
 def _add_exchanges(bundle: Bundle, value: Any, name: str, kind: str) -> None:
+    from diagnose.collect import documents
+
     items = value if isinstance(value, list) else [value]
     items = [item for item in items if isinstance(item, dict)]
     for index, item in enumerate(items):
@@ -289,6 +307,8 @@ def _add_prompt_log(bundle: Bundle, log: prompt_log.PromptLog, name: str) -> Non
 
 
 def _add_log(bundle: Bundle, text: str, name: str, only_if_recognised: bool = False) -> None:
+    from diagnose.collect import backend_log
+
     log = backend_log.read(text, name)
     if only_if_recognised and not log.recognised and not log.common:
         bundle.notes.append(f"{name}: nothing in it was recognised")
@@ -300,6 +320,8 @@ def _add_log(bundle: Bundle, text: str, name: str, only_if_recognised: bool = Fa
 
 def _ticket(bundle: Bundle, text: str, name: str) -> None:
     """A pasted ticket: JSON and log lines in prose. What it says should be there is a claim, not an observation."""
+    from diagnose.collect import backend_log
+
     entries: list[dict[str, Any]] = []
     claims = 0
     covered: list[tuple[int, int]] = []
@@ -374,7 +396,7 @@ def _observed_lines(text: str, covered: list[tuple[int, int]]) -> list[str]:
         position += len(line) + 1
         if not skipped and _LOG_MARK.match(line):
             run.append(line)
-            claimed = claimed or bool(backend_log._EXPECTED.search(line))
+            claimed = claimed or bool(_MARKED.search(line))
             continue
         if run and not line.strip():
             run.append("")

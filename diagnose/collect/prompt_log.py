@@ -12,8 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from diagnose.collect import loose_json, text
 
@@ -30,8 +29,7 @@ _ENOUGH = 16 * 1024 * 1024  # with one entry in hand, do not read more than this
 _PAUSE = 0.01  # what a writer needs to finish a file of ordinary size
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry; `index` is its zero-based place, or negative from the end (-1 is the newest)."""
 
     index: int
@@ -41,8 +39,7 @@ class Entry:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong with the file."""
 
     kind: Literal["empty", "truncated", "corrupt", "not_a_list", "not_entries"]
@@ -50,8 +47,7 @@ class Fault:
     byte: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PromptLog:
+class PromptLog(NamedTuple):
     """What was read, in file order; `whole` is false when only the end of the file was looked at."""
 
     entries: tuple[Entry, ...] = ()
@@ -185,7 +181,7 @@ def _read_text(source: text.Characters, size: int) -> PromptLog:
     except loose_json.NotJson as error:
         return _json_lines(source, size) or _salvage(source, size, error)
     log = _from_value(parsed.value, _Places(source).at(first))
-    return replace(log, notes=(*parsed.notes, *log.notes))
+    return log._replace(notes=(*parsed.notes, *log.notes))
 
 
 def _first_character(body: str) -> int | None:
@@ -280,7 +276,7 @@ def _from_value(value: object, place: tuple[int | None, int | None] = (None, Non
         wrapped = inner if isinstance(inner, list) else [inner]
         if wrapped and all(looks_like_entry(each) for each in wrapped):
             log = _from_value(inner)
-            return replace(log, notes=(*log.notes, f"the entries stand under {name[:80]!r}"))
+            return log._replace(notes=(*log.notes, f"the entries stand under {name[:80]!r}"))
     return PromptLog(form="object", faults=(Fault("not_entries", "the object is not a prompt-log entry"),))
 
 
@@ -392,8 +388,8 @@ def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
         if mended != nested:
             nested = mended
             notes += ("mojibake repaired",)
-    entries = tuple(replace(entry, value=value) for entry, value in zip(log.entries, nested, strict=True))
-    return replace(log, entries=entries, notes=tuple(dict.fromkeys(notes)))
+    entries = tuple(entry._replace(value=value) for entry, value in zip(log.entries, nested, strict=True))
+    return log._replace(entries=entries, notes=tuple(dict.fromkeys(notes)))
 
 
 def _repaired(value: Any) -> Any:
@@ -459,7 +455,7 @@ def _attempt(path: str | os.PathLike[str], count: int, threshold: int) -> Prompt
 def _whole(path: str | os.PathLike[str]) -> PromptLog:
     snapshot = text.snapshot(path)
     log = read(snapshot.data)
-    return replace(log, notes=(*snapshot.notes, *log.notes)) if snapshot.notes else log
+    return log._replace(notes=(*snapshot.notes, *log.notes)) if snapshot.notes else log
 
 
 class _Window:
@@ -615,7 +611,7 @@ def _without_tail(path: str | os.PathLike[str], count: int) -> PromptLog:
 
 def _salvaged_end(log: PromptLog, tail: _Tail, window: _Window, count: int) -> PromptLog:
     kept = log.entries[-count:]
-    entries = tuple(replace(entry, index=i - len(kept), line=None) for i, entry in enumerate(kept))
+    entries = tuple(entry._replace(index=i - len(kept), line=None) for i, entry in enumerate(kept))
     looked = window.size - tail.start
     message = (
         f"the file of {window.size} bytes does not end like a list of entries; only its last {looked} bytes"

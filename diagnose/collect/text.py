@@ -283,3 +283,12 @@ def inflate(data: bytes, limit: int = LIMIT) -> Snapshot:
             break
         data = member.unused_data
     return Snapshot(b"".join(out), tuple(notes))
+
+
+def last_uuid(address: str) -> list[str]:
+    """The last uuid in a path, which is the picture's; the first is the user's."""
+    found: list[str] = re.findall(_UUID, address)
+    return found[-1:]
+
+
+_UUID = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"

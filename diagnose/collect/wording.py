@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from diagnose.collect.text import last_uuid as last_uuid
 from diagnose.model import Evidence, Witness
 
 MAX_TEXT = 4000
@@ -78,14 +79,6 @@ _SETTING = re.compile(
     r"(?:not (?:configured|set|found|provided|defined)|is (?:missing|not|unset|required|empty)|missing|tidak ditemukan|required)"
     r"|(?:[Mm]issing|[Nn]o|[Ss]et|environment variable)[^\n]{0,40}?\b([A-Z][A-Z0-9_]*(?:KEY|URL|TOKEN|SECRET)[A-Z0-9_]*)\b"
 )
-
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.I)
-
-
-def last_uuid(text: str) -> list[str]:
-    """The last uuid in a path, which is the picture's; the first is the user's."""
-    return _UUID.findall(text)[-1:]
 
 
 def read(text: str, source: str, witness: Witness = Witness.LOGGED) -> Iterator[Evidence]:
