@@ -52,7 +52,7 @@ def sent_as_well(key: str, body: Mapping[str, Any], properties: Mapping[str, Any
 def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[str, Any], model: str, *evidence: Any) -> Finding:
     """The most telling unknown key first, with what takes effect in its place."""
     key = strange[0]
-    meant = MEANT.get(key)
+    meant = MEANT.get(key, "")
     names = ", ".join(f"'{name}'" for name in strange)
     if meant in properties and meant not in body and "default" in properties[meant]:
         default = properties[meant]["default"]

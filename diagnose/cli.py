@@ -32,9 +32,8 @@ class Commands(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], list(self.commands), 1)
-            if near:
-                error.message += f" Did you mean '{near[0]}'?"
-            raise
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(error.message + hint, ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -85,12 +84,13 @@ def latest_log(file: str | None, **options: Any) -> None:
     from diagnose import collect
 
     profile = _profile(options["profile_name"])
-    if file == "-":
-        bundle = collect.gather([], stdin=_stdin())
-    else:
-        path = _found(file, profile)
-        bundle = collect.gather([path])
-    _answer(bundle, profile, checklist=False, **options)
+
+    def gather() -> collect.Bundle:
+        if file == "-":
+            return collect.gather([], stdin=_stdin(), otherwise="prompt_log")
+        return collect.gather([_found(file, profile)], otherwise="prompt_log")
+
+    _answer(gather, profile, checklist=False, **options)
 
 
 @cli.command()
@@ -116,28 +116,40 @@ def checklist(paths: tuple[str, ...], **options: Any) -> None:
         for kind, key in (("prompt_log", "prompt_log"), ("backend_log", "backend_log"), ("response", "response"), ("request", "request_"), ("source", "source"))
         for name in options.pop(key)
     ]
-    stdin = _stdin() if "-" in paths else None
-    files = [Path(path) for path in paths if path != "-"]
-    if not files and not named and stdin is None:
-        files = [_found(None, profile)]
-        beside = files[0].with_name("backend.log")
-        files += [beside] if beside.is_file() else []
-    bundle = collect.gather(files, named, stdin)
-    _answer(bundle, profile, checklist=True, **options)
+
+    def gather() -> collect.Bundle:
+        stdin = _stdin() if "-" in paths else None
+        files = [Path(path) for path in paths if path != "-"]
+        if not files and not named and stdin is None:
+            files = [_found(None, profile)]
+            beside = files[0].with_name("backend.log")
+            files += [beside] if beside.is_file() else []
+        return collect.gather(files, named, stdin)
+
+    _answer(gather, profile, checklist=True, **options)
 
 
-def _answer(bundle: Any, profile: Profile, checklist: bool, **options: Any) -> None:
+def _answer(gather: Callable[[], Any], profile: Profile, checklist: bool, **options: Any) -> None:
     """Diagnose, print, and exit with the answer's code."""
-    from diagnose import explain, normalise
+    from diagnose import collect, explain, normalise
 
+    try:
+        bundle = gather()
+    except NothingReadable as error:
+        if options["form"] != "json":
+            raise
+        _complain(error.message)  # the document says it as well: machines read stdout
+        bundle = collect.Bundle(notes=[error.message])
     selector = normalise.Selector(options["entry"], options["at"], options["match"])
     notes = bundle.notes if options["verbose"] else [n for n in bundle.notes if "ticket" in n or "were read" in n]
-    faults = any(log.faults for _, log in bundle.prompt_logs)
     unreadable = bundle.empty or (bundle.given <= {"prompt_log"} and not any(log.entries for _, log in bundle.prompt_logs))
-    if bundle.empty:
-        notes = [*bundle.notes, "nothing in the given files was recognised as evidence"]
+    if unreadable:
+        faults = [f"{name}: {fault.message}" for name, log in bundle.prompt_logs for fault in log.faults]
+        notes = [*bundle.notes, *faults, "nothing was found that tells of a generation; give a prompt log, a backend log or an answer"]
     cases = normalise.cases(bundle, profile, selector, options["every"])
     diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
+    if unreadable and options["form"] == "text" and all(d.root is None for d in diagnoses):
+        raise NothingReadable("; ".join(dict.fromkeys(notes)))
     try:
         if options["form"] == "json":
             from diagnose.render import document
@@ -147,8 +159,6 @@ def _answer(bundle: Any, profile: Profile, checklist: bool, **options: Any) -> N
             _print(diagnoses, checklist, options)
     except BrokenPipeError:
         _leave_quietly()  # the reader has left; the exit code is the answer's all the same
-    if unreadable and not faults:
-        sys.exit(Exit.NOTHING_READABLE)
     sys.exit(max((_code(d, options["expect"], unreadable) for d in diagnoses), key=_worst))
 
 
@@ -303,7 +313,8 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
     from diagnose.collect.text import open_bytes
 
     schema.text(name)
-    code, shown = Exit.OK, []
+    code = Exit.OK
+    shown: list[dict[str, Any]] = []
     for file in files:
         try:
             data = _stdin() if file == "-" else open_bytes(Path(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from diagnose import registry
@@ -54,6 +55,7 @@ class _Answer(NamedTuple):
 def diagnose(case: Case, findings: Sequence[Finding] | None = None, notes: Sequence[str] = ()) -> Diagnosis:
     """The answer to one case. The findings are the registry's unless given."""
     found = tuple(registry.run(case) if findings is None else findings)
+    found = tuple(_graver(f, case) for f in found)
     table = {f.check: f for f in found}
     answer = _answer(case, table)
     broken = _broken(case, table, answer)
@@ -81,6 +83,14 @@ def diagnose(case: Case, findings: Sequence[Finding] | None = None, notes: Seque
         findings=found,
         notes=tuple(notes),
     )
+
+
+def _graver(finding: Finding, case: Case) -> Finding:
+    """A broken prompt log is a failure, and no warning, where nothing else was readable."""
+    alone = {e.kind for e in case.evidence} <= {"record.fault", "given", "fal.schema"}
+    if finding.check == "prompt_log_corrupt" and finding.status is Status.WARN and alone:
+        return replace(finding, status=Status.FAIL)
+    return finding
 
 
 def sound(d: Diagnosis) -> bool:
@@ -193,6 +203,8 @@ def _counts(case: Case, link: Link, answer: _Answer) -> bool:
 
 def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link | None) -> tuple[Finding | None, list[str]]:
     """The first broken link's most specific failing check, and the way there; None when it cannot be told."""
+    if table["prompt_log_corrupt"].status is Status.FAIL:
+        return table["prompt_log_corrupt"], ["prompt_log_corrupt"]
     if broken is None:
         return (table["no_image_sent"], []) if answer.by_design and answer.generation != "failed" else (None, [])
     explaining = {c for f in table.values() if f.status is Status.FAIL for c in registry.by_id()[f.check].because}
@@ -414,7 +426,7 @@ def _conflicts(case: Case) -> tuple[Conflict, ...]:
     return tuple(conflicts)
 
 
-def _conflict(fact: str, told: list[tuple[object, Evidence]]) -> list[Conflict]:
+def _conflict(fact: str, told: Sequence[tuple[object, Evidence]]) -> list[Conflict]:
     """One witness for each value, strongest first; nothing when all agree."""
     values: dict[str, tuple[object, Evidence]] = {}
     for value, evidence in told:

@@ -187,7 +187,7 @@ def _home(request: documents.Exchange | None, answer: documents.Exchange | None,
             return row
     fitting = [row for row in rows if not _contradicts(request, answer, row)]
     prompts = [row for row in fitting if request and request.prompt and _has_prompt(row, request.prompt)]
-    return (prompts or fitting or [None])[-1]
+    return next(reversed(prompts or fitting), None)
 
 
 def _has_prompt(row: _Row, prompt: str) -> bool:
@@ -314,7 +314,7 @@ _FLAGS = ("has_product_images", "has_face_image", "has_background_image")
 
 def entry_evidence(entry: prompt_log.Entry, source: str) -> Iterator[Evidence]:
     """What one prompt-log entry tells: a forecast, except where our own generator wrote it afterwards."""
-    value = entry.value
+    value = dict(entry.value)
     era = prompt_log.era(value)
 
     def forecast(kind: str, path: str, **fields: Any) -> Evidence:
@@ -348,7 +348,7 @@ def entry_evidence(entry: prompt_log.Entry, source: str) -> Iterator[Evidence]:
         yield from _own(value, source)
 
 
-def _flags(value: Mapping[str, Any], request: Mapping[str, Any], source: str) -> Iterator[Evidence]:
+def _flags(value: dict[str, Any], request: Mapping[str, Any], source: str) -> Iterator[Evidence]:
     raised = [flag for flag in _FLAGS if request.get(flag) is True]
     number = request.get("num_product_images")
     if raised or (isinstance(number, int) and not isinstance(number, bool) and number > 0):

@@ -11,7 +11,7 @@ from typing import Any
 from diagnose.errors import ProfileError
 from diagnose.model import Profile
 
-_SECTIONS = {
+_SECTIONS: dict[str, dict[str, type]] = {
     "models": {"image_to_image": str, "text_to_image": str},
     "storage": {"bucket": str},
     "request": {"image_fields": list, "multipart_field": str},

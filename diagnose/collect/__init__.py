@@ -56,9 +56,15 @@ class Bundle:
         return not self.given
 
 
-def gather(paths: Iterable[Path], named: Iterable[tuple[str, Path]] = (), stdin: bytes | None = None) -> Bundle:
+def gather(
+    paths: Iterable[Path],
+    named: Iterable[tuple[str, Path]] = (),
+    stdin: bytes | None = None,
+    otherwise: str | None = None,
+) -> Bundle:
     """Evidence from files and folders, and from files whose kind was named.
 
+    With `otherwise`, a file in which nothing is recognised is read as that kind, so that its state can be told.
     Raises NothingReadable for a path that does not exist or cannot be opened: the user asked for it by name.
     """
     bundle = Bundle()
@@ -68,11 +74,15 @@ def gather(paths: Iterable[Path], named: Iterable[tuple[str, Path]] = (), stdin:
     files += [(kind, path, path.name) for kind, path in named]
     if stdin is not None:
         _recognise(bundle, stdin, "stdin", None)
+        if otherwise and bundle.empty:
+            _recognise(bundle, stdin, "stdin", otherwise)
     for kind, path, name in sorted(files, key=lambda f: _rotation(f[1])):
         if kind == "source":
             _source(bundle, path)
         else:
             _file(bundle, path, name, kind)
+            if otherwise and bundle.empty:
+                _file(bundle, path, name, otherwise)
     return bundle
 
 

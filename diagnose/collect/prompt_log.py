@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from diagnose.collect import loose_json, text
@@ -29,7 +30,8 @@ _ENOUGH = 16 * 1024 * 1024  # with one entry in hand, do not read more than this
 _PAUSE = 0.01  # what a writer needs to finish a file of ordinary size
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One entry; `index` is its zero-based place, or negative from the end (-1 is the newest)."""
 
     index: int
@@ -388,7 +390,7 @@ def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
         if mended != nested:
             nested = mended
             notes += ("mojibake repaired",)
-    entries = tuple(entry._replace(value=value) for entry, value in zip(log.entries, nested, strict=True))
+    entries = tuple(replace(entry, value=value) for entry, value in zip(log.entries, nested, strict=True))
     return log._replace(entries=entries, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -611,7 +613,7 @@ def _without_tail(path: str | os.PathLike[str], count: int) -> PromptLog:
 
 def _salvaged_end(log: PromptLog, tail: _Tail, window: _Window, count: int) -> PromptLog:
     kept = log.entries[-count:]
-    entries = tuple(entry._replace(index=i - len(kept), line=None) for i, entry in enumerate(kept))
+    entries = tuple(replace(entry, index=i - len(kept), line=None) for i, entry in enumerate(kept))
     looked = window.size - tail.start
     message = (
         f"the file of {window.size} bytes does not end like a list of entries; only its last {looked} bytes"
