@@ -27,12 +27,12 @@ def look(case: Case) -> Finding:
     sent = case.payload
     if sent is None or case.model is None:
         return refusal(case)
-    key = wanted(case)
+    other = next((k for k in IMAGE_KEYS if sent["body"].get(k)), None)
+    key = wanted(case) or other or case.profile.image_key
     if sent["body"].get(key):
         return passed("'{key}' is in the payload", sent, key=key)
     if not sent["complete"]:
         return unknown("the whole payload was not seen")
-    other = next((k for k in IMAGE_KEYS if sent["body"].get(k)), None)
     remedy = Remedy(
         f"Send the picture's address as '{key}'",
         (f"Write the address under '{key}' ({'a list' if key.endswith('s') else 'a string'}) in the body that is posted to {case.model['model']}.",),
@@ -44,13 +44,13 @@ def look(case: Case) -> Finding:
     return symptom("the payload carries no '{key}'", sent, *proof, remedy=remedy, key=key)
 
 
-def wanted(case: Case) -> str:
-    """The key under which the model that was called takes the picture."""
+def wanted(case: Case) -> str | None:
+    """The key under which the model that was called takes the picture; None for a model of which nothing is known."""
     assert case.model is not None
     for e in case.of("fal.schema"):
         if e["model"] == case.model["model"] and e["schema"].get("x-image-key"):
             return str(e["schema"]["x-image-key"])
-    return case.profile.image_key
+    return case.profile.image_key if case.model["model"] == case.profile.image_to_image else None
 
 
 def refusal(case: Case) -> Finding:

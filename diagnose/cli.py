@@ -124,7 +124,8 @@ def checklist(paths: tuple[str, ...], **options: Any) -> None:
             files = [_found(None, profile)]
             beside = files[0].with_name("backend.log")
             files += [beside] if beside.is_file() else []
-        return collect.gather(files, named, stdin)
+        every = options["every"] or any(options[key] is not None for key in ("entry", "at", "match"))
+        return collect.gather(files, named, stdin, every=every)
 
     _answer(gather, profile, checklist=True, **options)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,6 +82,8 @@ def _read(path: Path, named: bool = False) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
+        import difflib
+
         near = difflib.get_close_matches(str(path), list(BUILT_IN), 1) if named else []
         hint = f"; did you mean '{near[0]}'?" if near else f"; built in are {', '.join(BUILT_IN)}"
         raise ProfileError(f"profile '{path}': no such file{hint}") from None
@@ -150,6 +151,8 @@ def _dotted(table: Mapping[str, Any]) -> list[str]:
 def _known(table: Mapping[str, Any], keys: Any, where: str, prefix: str) -> None:
     for key in table:
         if key not in keys:
+            import difflib
+
             near = difflib.get_close_matches(key, list(keys), 1)
             hint = f"; did you mean '{prefix}{near[0]}'?" if near else f"; known are {', '.join(sorted(keys))}"
             raise ProfileError(f"profile '{where}': unknown key '{prefix}{key}'{hint}")

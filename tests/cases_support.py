@@ -85,7 +85,7 @@ def case_of(*evidence: Evidence, profile: str = "seed", **override: Any) -> Case
     return Case(judged_by(profile, override), evidence)
 
 
-def seen(kind: str, witness: str = "logged", source: str = "backend.log:1", **fields: Any) -> Evidence:
+def seen(kind: str, /, witness: str = "logged", source: str = "backend.log:1", **fields: Any) -> Evidence:
     """One thing that was seen."""
     return Evidence(kind, source, Witness(witness), fields)
 
@@ -95,7 +95,7 @@ def without(case: Case, *kinds: str) -> Case:
     return Case(case.profile, tuple(e for e in case.evidence if e.kind not in kinds), case.subject)
 
 
-def instead(case: Case, kind: str, **fields: Any) -> Case:
+def instead(case: Case, kind: str, /, **fields: Any) -> Case:
     """The case in which the evidence of this kind has these fields instead of its own."""
     changed = [e if e.kind != kind else Evidence(kind, e.source, e.witness, {**e.fields, **fields}) for e in case.evidence]
     return Case(case.profile, tuple(changed), case.subject)

@@ -73,6 +73,21 @@ def test_the_answer_with_all_evidence_is_right(run: Path, record_property) -> No
     assert root_right(found, truth) or (name is None and set(truth.root) & set(found.suspects)), (name, found.suspects, truth.root)
 
 
+@pytest.mark.parametrize("run", RUNS, ids=lambda p: p.name)
+def test_a_folder_is_answered_as_its_files_are(run: Path) -> None:
+    name = json.loads((run / "label.json").read_text())["profile"]
+    toml = CORPUS / f"{name}.toml"
+    bundle = collect.gather([run])
+    assert not any("label" in source for source in bundle.read)
+    whole = explain.diagnose(normalise.cases(bundle, profile.load(str(toml) if toml.exists() else name, run))[0])
+    parts = answer(run, given(run))
+    assert (whole.outcome, whole.generation, whole.root and whole.root.check) == (
+        parts.outcome,
+        parts.generation,
+        parts.root and parts.root.check,
+    )
+
+
 def test_the_whole_corpus_is_named_well_enough(capsys) -> None:
     rows, right = [], {"first": 0, "others": 0}
     for run in RUNS:

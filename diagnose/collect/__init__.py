@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 KINDS = ("prompt_log", "backend_log", "response", "request", "source")
 MAX_FOLDER_FILES = 200
-MAX_LOG = 64 * 1024 * 1024
-"""Bytes of a log that are read; of a longer one, its end."""
+LONG_LOG = 512 * 1024
+"""Bytes from which a log is read from its end, or only where it tells of pictures."""
 _ENTRY_MARK = re.compile(r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode)"\s*:')
 _LOG_MARK = re.compile(
     r"^\S*\s*\|?.{0,80}?(?:\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL)\b[:\]\s|]|HTTP/\d|https?://(?:queue\.)?fal\.run|Traceback \(most|\"message\"\s*:)",
@@ -61,10 +61,11 @@ def gather(
     named: Iterable[tuple[str, Path]] = (),
     stdin: bytes | None = None,
     otherwise: str | None = None,
+    every: bool = False,
 ) -> Bundle:
     """Evidence from files and folders, and from files whose kind was named.
 
-    With `otherwise`, a file in which nothing is recognised is read as that kind, so that its state can be told.
+    With `every`, all of a long log is read and not only its newest attempts. With `otherwise`, a file in which nothing is recognised is read as that kind, so that its state can be told.
     Raises NothingReadable for a path that does not exist or cannot be opened: the user asked for it by name.
     """
     bundle = Bundle()
@@ -80,9 +81,9 @@ def gather(
         if kind == "source":
             _source(bundle, path)
         else:
-            _file(bundle, path, name, kind)
+            _file(bundle, path, name, kind, every)
             if otherwise and bundle.empty:
-                _file(bundle, path, name, otherwise)
+                _file(bundle, path, name, otherwise, every)
     return bundle
 
 
@@ -131,17 +132,17 @@ def _source(bundle: Bundle, path: Path) -> None:
         bundle.read.append(path.name)
 
 
-def _file(bundle: Bundle, path: Path, name: str, kind: str | None) -> None:
+def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) -> None:
     try:
         size = path.stat().st_size
-        if kind == "backend_log" and size > MAX_LOG and path.suffix != ".gz":
-            _log_tail(bundle, path, name)
+        if kind == "backend_log" and size > LONG_LOG and path.suffix != ".gz":
+            _long_log(bundle, path, name, every)
             return
         if kind in (None, "prompt_log") and size > prompt_log.TAIL_THRESHOLD and path.suffix != ".gz" and _starts_like_entries(path):
             _add_prompt_log(bundle, prompt_log.read_newest(path), name)
             return
-        if kind is None and size > MAX_LOG and path.suffix != ".gz":
-            _log_tail(bundle, path, name)
+        if kind is None and size > LONG_LOG and path.suffix != ".gz" and _reads_like_log(path):
+            _long_log(bundle, path, name, every)
             return
         data = open_bytes(path)
     except IsADirectoryError:
@@ -157,30 +158,26 @@ def _starts_like_entries(path: Path) -> bool:
     return head[:1] in "[{" and bool(_ENTRY_MARK.search(head) or '"timestamp"' in head)
 
 
-def _log_tail(bundle: Bundle, path: Path, name: str) -> None:
-    """The newest attempt of a long log: read from the end, a window that grows until a whole attempt stands in it."""
-    from diagnose.collect import backend_log
-
-    size = path.stat().st_size
-    window = 1 << 20
+def _reads_like_log(path: Path) -> bool:
+    """Whether the end of a long file looks like a log and not like JSON or prose."""
     with path.open("rb") as file:
-        while True:
-            start = max(0, size - window)
-            file.seek(start)
-            data = file.read(window)
-            if start:
-                data = data[data.find(b"\n") + 1 :]
-            text = decode(data).text
-            log = backend_log.read(text, f"{name}[-{len(data)}B:]")
-            if start == 0 or len(log.attempts) > 1 or window >= MAX_LOG:
-                break
-            window *= 4
-    attempts = log.attempts[1:] if start else log.attempts
-    bundle.logs.append(backend_log.BackendLog(attempts or log.attempts, log.common, log.recognised))
+        file.seek(-65536, os.SEEK_END)
+        text = decode(file.read()).text
+    return _mostly_log(text[text.find("\n") + 1 :])
+
+
+def _long_log(bundle: Bundle, path: Path, name: str, every: bool) -> None:
+    """A long log: its newest attempts from the end, or every attempt, without reading what lies between."""
+    from diagnose.collect import long_log
+
+    if every:
+        log, note = long_log.whole(path, name), f"{name}: only its lines about pictures were read"
+    else:
+        log, note = long_log.newest(path, name)
+    bundle.logs.append(log)
     bundle.given.add("backend_log")
     bundle.read.append(name)
-    if start:
-        bundle.notes.append(f"{name}: the last {len(data):,} bytes of {size:,} were read; lines are counted from there")
+    bundle.notes.append(note)
 
 
 def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None:
@@ -198,8 +195,6 @@ def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None
 
 
 def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
-    from diagnose.collect import settings
-
     stripped = text.lstrip()
     if not stripped:
         if name.endswith(".json"):
@@ -212,6 +207,8 @@ def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
     elif stripped[:1] in "[{" and _ENTRY_MARK.search(text[:20000]) and not _LOG_MARK.search(text[:2000]):
         _add_prompt_log(bundle, prompt_log.read(data), name)
         return
+    from diagnose.collect import settings
+
     if "<html" in stripped[:500].lower() or "<!doctype" in stripped[:100].lower():
         _exchange(bundle, text, name, "response")
     elif settings.looks_like(text):

@@ -48,7 +48,8 @@ def kind_of(value: object) -> str | None:
         return "response"
     if _ANSWER_KEYS & value.keys():
         return "response"
-    if "prompt" in value or any(is_image(str(k), v) for k, v in value.items()):
+    pictures = [k for k, v in value.items() if is_image(str(k), v)]
+    if "prompt" in value or any(carrier(str(k), value[k]) in ("data_uri", "base64", "blob") for k in pictures):
         return "request"
     return None
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from diagnose import mask
 from diagnose.model import Diagnosis, Evidence, Finding, Remedy
+from diagnose.render.words import Words
 
+ENGLISH = Words("en")
 MAX_STRING = 2000
 """Characters of one string of evidence that are printed."""
 
@@ -75,7 +77,7 @@ def finding(f: Finding) -> dict[str, Any]:
         "check": f.check,
         "link": str(f.link),
         "status": str(f.status),
-        "message": str(f.message),
+        "message": ENGLISH.message(f.message),
         "evidence": [_evidence(e) for e in f.evidence],
         "remedy": _remedy(f.remedy),
     }
@@ -102,7 +104,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     """A JSON value of bounded size and depth."""
     if isinstance(value, str):
         value = value.encode("utf-8", "replace").decode()
-        return value if len(value) <= MAX_STRING else f"{value[:MAX_STRING]}... ({len(value)} characters)"
+        return value if len(value) <= MAX_STRING else mask.cut(value, MAX_STRING)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -112,7 +114,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth > 8:
         return "(nested too deeply)"
     if isinstance(value, dict):
-        return {str(k)[:200]: _plain(v, depth + 1) for k, v in list(value.items())[:100]}
+        return {mask.cut(str(k), 200): _plain(v, depth + 1) for k, v in list(value.items())[:100]}
     if isinstance(value, (list, tuple)):
         return [_plain(v, depth + 1) for v in list(value)[:100]]
-    return str(value)[:MAX_STRING]
+    return mask.cut(str(value), MAX_STRING)

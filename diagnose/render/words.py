@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import gettext as _gettext
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from diagnose import mask
 from diagnose.model import Diagnosis, Link, Message, Status
 
 LANGUAGES = ("en", "id")
+VALUE = 240
+"""Characters of a value that a sentence quotes; the whole of it stands in the JSON document."""
 QUESTIONS = {
     "backend_restarted": "Backend restarted since the code changed?",
     "image_uploaded": "Image really uploaded in the browser?",
     "console_clean": "No error in the browser's console?",
     "init_image_url_yes": "Log shows 'Init Image URL: YES'?",
-    "model_right": "The right model was called?",
-    "image_url_in_payload": "The image's address is in the payload, not null?",
-    "strength_in_payload": "The strength in the payload is the profile's?",
+    "model_right": "The right model called?",
+    "image_url_in_payload": "Image address in the payload, not null?",
+    "strength_in_payload": "Strength in the payload as the profile says?",
 }
 LINKS = {
     Link.REQUEST: "image received from the browser",
@@ -30,68 +35,138 @@ LINKS = {
     Link.RECORD: "prompt log",
     Link.ENVIRONMENT: "settings",
 }
+STATUSES = {
+    Status.PASS: "pass",
+    Status.FAIL: "FAIL",
+    Status.WARN: "warn",
+    Status.NOTE: "note",
+    Status.UNKNOWN: "unknown",
+    Status.NOT_APPLICABLE: "not applicable",
+    Status.NOT_REACHED: "not reached",
+    Status.CRASH: "crash",
+}
+ANSWERS = {
+    Status.PASS: "yes",
+    Status.FAIL: "NO",
+    Status.WARN: "no",
+    Status.NOTE: "no",
+    Status.UNKNOWN: "cannot tell",
+    Status.NOT_APPLICABLE: "does not apply",
+    Status.CRASH: "cannot tell",
+}
 
 
 @cache
 def catalogue(language: str) -> _gettext.NullTranslations:
-    """The translations of a language; English, and anything unknown, is the text itself."""
+    """The translations of a language; English, and anything unknown or unreadable, is the text itself."""
     folder = str(Path(__file__).parent.parent / "locale")
-    return _gettext.translation("diagnose", folder, [language], fallback=True)
+    try:
+        return _gettext.translation("diagnose", folder, [language], fallback=True)
+    except (OSError, ValueError):
+        return _gettext.NullTranslations()
 
 
 class Words:
     """Says things in one language."""
 
     def __init__(self, language: str) -> None:
-        self._translate = catalogue(language).gettext
+        self.language = language
+        self._catalogue = catalogue(language)
 
     def __call__(self, template: str, **values: object) -> str:
         """A sentence of ours with its values."""
-        said = self._translate(template)
+        said = self._catalogue.gettext(template) if template else ""
         return said.format_map(values) if values else said
 
-    def message(self, message: Message) -> str:
-        """What a check says."""
-        said = self._translate(message.template)
-        return said.format_map(message.values) if message.values else said
+    def message(self, message: Message, limit: int = VALUE) -> str:
+        """What a check says; its values are quoted, masked and shortened, and never read as templates."""
+        if not message.values:
+            return self(message.template)
+        return self(message.template, **{name: shown(value, limit) for name, value in message.values.items()})
 
-    def headline(self, d: Diagnosis) -> str:
-        """The answer in one line."""
-        model = d.decision.model or ""
-        root = self.message(d.root.message) if d.root is not None else ""
+    def headline(self, d: Diagnosis, room: int = 10_000) -> str:
+        """The answer in one line; long quotations are shortened until it fits into so many characters."""
+        said = self._headline(d, VALUE)
+        for limit in (120, 80, 56, 40):
+            if len(said) <= room:
+                break
+            said = self._headline(d, limit)
+        return said
+
+    def _headline(self, d: Diagnosis, limit: int) -> str:
+        root = self.message(d.root.message, limit) if d.root is not None else ""
+        warning = d.finding("parameter_unknown")
+        by_design = d.intended and d.root is not None and d.root.status is Status.NOTE
         if d.outcome == "switched":
             if d.generation == "failed":
-                said = self("Image-to-image was chosen ({model}), and no picture was made", model=model)
+                said = self("Image-to-image was chosen, and no picture was made")
             elif d.root is not None:
-                said = self("Image-to-image was used ({model}), with a fault", model=model)
+                said = self("Image-to-image was used, with a fault")
+            elif warning is not None and warning.status is Status.WARN:
+                return self("Image-to-image was used, but {warning}", warning=self.message(warning.message, limit))
             else:
-                said = self("Image-to-image was used ({model}): the photo was sent", model=model)
+                said = self("Image-to-image was used, with the photo")
         elif d.outcome == "not_switched":
-            if d.intended and d.root is not None and d.root.status is Status.NOTE:
-                return self("Text-to-image was used ({model}), by design: {root}", model=model, root=root)
+            if by_design:
+                return self("Text-to-image was used, by design: {root}", root=root)
             if d.generation == "failed":
-                said = self("Text-to-image was chosen ({model}), and no picture was made", model=model)
+                said = self("Text-to-image was chosen, and no picture was made")
             else:
-                said = self("Text-to-image was used ({model}): the photo was not used", model=model)
+                said = self("Text-to-image was used, without the photo")
         elif d.outcome == "wrong_model":
-            said = self("The wrong model was used ({model})", model=model)
+            said = self("The wrong model was used")
         elif d.outcome == "refused":
-            if d.intended and d.root is not None and d.root.status is Status.NOTE:
+            if by_design:
                 return self("The request was refused, by design: {root}", root=root)
             said = self("The request was refused before a model was chosen")
+        elif not any(f.evidence for f in d.findings):
+            return self("Nothing that was given tells which model was used")
         else:
             said = self("Cannot tell which model was used")
         return self._reason(d, said, root)
 
     def _reason(self, d: Diagnosis, said: str, root: str) -> str:
-        warning = d.finding("parameter_unknown")
         if root:
-            return self("{said}, because {root}", said=said, root=root)
-        if d.outcome == "switched" and warning is not None and warning.status is Status.WARN and d.generation != "failed":
-            return self("{said}. But {warning}", said=said, warning=self.message(warning.message))
+            return self("{said}: {root}", said=said, root=root)
         if d.interval:
             good, bad = (self(LINKS[link]) for link in d.interval)
-            return self("{said}. It broke after '{good}' and at or before '{bad}'", said=said, good=good, bad=bad)
+            return self("{said}. It broke after '{good}', and no later than '{bad}'", said=said, good=good, bad=bad)
         if d.suspects:
             return self("{said}. The cause cannot be told from this evidence", said=said)
         return said
+
+
+def shown(value: object, limit: int = VALUE) -> str:
+    """A value of the evidence in words: masked first, then shortened in the middle. Never raises."""
+    return shorten(mask.cut(_flat(value), 4096), limit)
+
+
+def _flat(value: object, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        parts = [f"{str(key)[:80]}={_flat(inner, depth + 1)}" for key, inner in list(value.items())[:20]] if depth < 4 else ["..."]
+        return ", ".join(parts)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(_flat(inner, depth + 1) for inner in list(value)[:20]) if depth < 4 else "..."
+    if isinstance(value, int) and abs(value) >= 1 << 1024:
+        return "(a number too large to show)"
+    return str(value)
+
+
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})\b", re.I)
+_ADDRESS = re.compile(r"(https?://[^/\s\"'<>]{1,120}/)[^\s\"'<>]{20,}([^\s\"'<>]{20})")
+
+
+def shorten(text: str, limit: int) -> str:
+    """A long text with its middle left out; ids and addresses first, for what they end with is enough to find them again."""
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    text = _UUID.sub(r"\1...\2", text)
+    if len(text) > limit:
+        text = _ADDRESS.sub(r"\1...\2", text)
+    if len(text) <= limit:
+        return text
+    tail = max(12, limit // 4)
+    return f"{text[: limit - tail - 3].rstrip()}...{text[-tail:].lstrip()}"

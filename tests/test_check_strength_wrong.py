@@ -1,0 +1,23 @@
+"""The strength sent differs from the profile's."""
+
+import pytest
+
+from tests.cases_support import Example, examples, fault, instead, look
+
+CHECK = "strength_wrong"
+
+
+@pytest.mark.parametrize("example", examples(CHECK), ids=str)
+def test_case(example: Example) -> None:
+    example.verify()
+
+
+def test_the_remedy_names_key_and_value() -> None:
+    remedy = fault(CHECK).finding().remedy
+    assert remedy is not None and remedy.title == "Send 'image_strength': 0.5"
+
+
+def test_put_right_it_is_gone() -> None:
+    broken = fault(CHECK).case
+    body = {**broken.of("payload")[0]["body"], "image_strength": 0.5}
+    assert look(CHECK, instead(broken, "payload", body=body)).status == "pass"
