@@ -34,7 +34,7 @@ def look(case: Case) -> Finding:
     """The finding of this check."""
     error = case.best("browser.error")
     if error is None:
-        console = any("console" in e["kinds"] for e in case.evidence if e.kind == "given")
+        console = case.was_given("console")
         answer = case.best("answer")
         if console and answer is not None:
             return passed("the browser shows no error on this request", answer)

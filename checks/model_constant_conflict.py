@@ -66,7 +66,7 @@ def in_log(case: Case) -> tuple[Evidence, Evidence] | None:
     """A model that was announced, beside another of the same mode that was posted (or announced elsewhere)."""
     said = announced(case)
     posted = case.call if case.call is not None else (said[0] if said else None)
-    if posted is None:
+    if posted is None or not posted["model"]:
         return None
     models = {c["model"] for c in case.of("fal.call")}
     other = next((e for e in said if e["model"] != posted["model"] and e["model"] not in models and case.mode_of(e["model"]) == case.mode_of(posted["model"])), None)

@@ -56,7 +56,7 @@ def wanted(case: Case) -> str | None:
 def refusal(case: Case) -> Finding:
     """Without the payload: fal's own word that the key is missing."""
     for e in case.fal_type("missing"):
-        key = next((part for part in e["loc"] if part in IMAGE_KEYS), None)
+        key = next((part for part in e["loc"] or () if part in IMAGE_KEYS), None)
         if key:
             remedy = Remedy(f"Send the picture's address as '{key}'", (f"Write the address under '{key}' in the body that is posted.",))
             return symptom("fal says that '{key}' is missing from the payload", e, remedy=remedy, key=key)

@@ -57,7 +57,7 @@ def look(case: Case) -> Finding:
     went_on = case.best("fal.call", "payload", "upload.started", "storage.upload", "storage.error", "decode.failed", "fal.error")
     invalid = case.best("request.invalid")
     if invalid is not None:
-        fields = {"loc": ".".join(str(part) for part in invalid["loc"]), "text": invalid["message"]}
+        fields = {"loc": ".".join(str(part) for part in invalid["loc"] or ()), "text": invalid["message"]}
         return failed("the backend refused the request: {loc}: {text}", invalid, remedy=remedy("Correct the field"), **fields)
     if end is None:
         return unknown("the answer was not seen")

@@ -152,7 +152,7 @@ def _ended_early(case: Case, table: dict[str, Finding]) -> bool:
         return False
     if any(e["setting"] for e in case.of("error")):
         return True
-    logged = any("backend_log" in e["kinds"] for e in case.evidence if e.kind == "given")
+    logged = case.was_given("backend_log")
     crashed = table["backend_error"].status is Status.WARN
     return crashed or (logged and end["status"] < 500) or bool(case.errors("decode") or case.errors("upload"))
 

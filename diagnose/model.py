@@ -89,6 +89,34 @@ class Status(StrEnum):
 FAULTS = (Status.FAIL, Status.WARN)
 
 
+_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(
+        "model mode url text stage service host bucket path method error message code type role project shape fault file name"
+        " format prompt by setting with_image without_image test timestamp pointer kind origin carrier".split(),
+        str,
+    ),
+    **dict.fromkeys(("body", "params", "schema"), Mapping),
+    **dict.fromkeys(("names", "urls", "loc", "kinds"), (list, tuple)),
+    "status": int,
+    "pictures": int,
+    "images": (list, tuple, int),
+}
+"""Evidence can come from a file that somebody edited: a field of another type counts as not there."""
+
+_ESSENTIAL: dict[str, tuple[str, ...]] = {
+    "error": ("text",),
+    "browser.error": ("text",),
+    "env.setting": ("name",),
+    "fal.schema": ("model", "schema"),
+    "model": ("model",),
+    "source.model": ("model",),
+    "source.choice": ("with_image", "without_image"),
+    "source.field": ("name",),
+    "payload": ("body",),
+}
+"""Fields without which evidence of a kind says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One thing that was seen."""
@@ -100,7 +128,9 @@ class Evidence:
     fields: Mapping[str, Any]
 
     def __getitem__(self, name: str) -> Any:
-        return self.fields.get(name)
+        """A field's value; None where it is missing, or of a type that this field cannot have."""
+        value = self.fields.get(name)
+        return value if value is None or isinstance(value, _FIELD_TYPES.get(name, object)) else None
 
 
 class Message(NamedTuple):
@@ -256,9 +286,13 @@ class Case:
     def _by_kind(self) -> dict[str, list[Evidence]]:
         kinds: dict[str, list[Evidence]] = {}
         for e in self.evidence:
-            if e.witness is not Witness.CLAIMED:
+            if e.witness is not Witness.CLAIMED and all(e[name] is not None for name in _ESSENTIAL.get(e.kind, ())):
                 kinds.setdefault(e.kind, []).append(e)
         return kinds
+
+    def was_given(self, kind: str) -> bool:
+        """Whether evidence of this kind (a file of it) was given at all."""
+        return any(e.kind == "given" and kind in (e["kinds"] or ()) for e in self.evidence)
 
     # What every check asks of a case. Each is answered from the strongest witness.
 
@@ -266,7 +300,10 @@ class Case:
     def sent_images(self) -> tuple[Mapping[str, Any], ...] | None:
         """The image fields of the request; None when the request was not seen."""
         request = self.best("request.body")
-        return None if request is None else tuple(request["images"] or ())
+        if request is None:
+            return None
+        images = request["images"] if isinstance(request["images"], (list, tuple)) else ()
+        return tuple(i for i in images if isinstance(i, Mapping) and isinstance(i.get("name"), str))
 
     @cached_property
     def call(self) -> Evidence | None:

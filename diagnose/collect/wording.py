@@ -109,7 +109,8 @@ def place(text: str) -> tuple[str | None, str | None]:
     if _STORAGE.search(text):
         return "upload", "storage"
     text = _ADDRESS.sub("", text)  # a picture's address says where it lies, not what failed
-    if fal and not re.search(r"[Ff]ailed to (?:convert|decode|upload)|[Ss]upabase|[Bb]ucket", text):
+    before = re.search(r"[Ff]ailed to (?:convert|decode|upload)", text)
+    if fal and not before and (_GENERATION.search(text) or not re.search(r"[Ss]upabase|[Bb]ucket", text)):
         return "generation", "fal"
     if _DECODE.search(text):
         return "decode", None

@@ -111,18 +111,17 @@ class Page:
 
     def facts(self, d: Diagnosis) -> None:
         """What a machine would read first, in the words of the JSON document."""
-        rows = [("outcome", self.words("{outcome}, generation {generation}", outcome=d.outcome, generation=d.generation))]
+        rows = [(self.words("outcome"), self.words("{outcome}, generation {generation}", outcome=d.outcome, generation=d.generation))]
         if d.decision.model or d.decision.expected_model:
-            rows.append(("model", self._model(d)))
+            rows.append((self.words("model"), self._model(d)))
         if d.root is not None:
             symptoms = [check for check in d.because if check != d.root.check]
-            rows.append(("cause", d.root.check + (f" > {' > '.join(reversed(symptoms))}" if symptoms else "")))
+            rows.append((self.words("cause"), d.root.check + (f" > {' > '.join(reversed(symptoms))}" if symptoms else "")))
         if d.subject.source:
             when = f", {d.subject.timestamp}" if d.subject.timestamp else ""
-            rows.append(("about", f"{d.subject.source}{when} ({self.words('profile')} {d.profile})"))
-        names = [self.words(name) for name, _ in rows]
-        column = max(len(name) for name in names) + 4
-        for name, (_, said) in zip(names, rows, strict=True):
+            rows.append((self.words("about"), f"{d.subject.source}{when} ({self.words('profile')} {d.profile})"))
+        column = max(len(name) for name, _ in rows) + 4
+        for name, said in rows:
             self.line(f"  {name:<{column - 2}}{said}", "dim", hang=column)
 
     def _model(self, d: Diagnosis) -> str:
@@ -131,8 +130,7 @@ class Page:
             return self.words("{used}, not {wanted}", used=shown(used), wanted=shown(wanted))
         if used:
             return shown(used)
-        none = "none; {wanted} was expected" if d.outcome == "refused" else "not seen; {wanted} was expected"
-        return self.words(none, wanted=shown(wanted))
+        return self.words("none; {wanted} was expected" if d.outcome == "refused" else "not seen; {wanted} was expected", wanted=shown(wanted))
 
     def proof(self, found: Finding) -> None:
         self.title("Proof")
