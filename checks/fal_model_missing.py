@@ -22,7 +22,7 @@ reads: tuple[str, ...] = ()
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    proof = case.fal_status(404) or tuple(e for e in case.fal_refusals if str(e["message"]).endswith("not found"))
+    proof = tuple(e for e in case.fal_status(404) if not e["request_id"]) or tuple(e for e in case.fal_refusals if str(e["message"]).endswith("not found"))
     if proof:
         model = next((e["model"] for e in proof if e["model"]), case.model["model"] if case.model is not None else "the model")
         remedy = Remedy(

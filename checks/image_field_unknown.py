@@ -50,8 +50,9 @@ def look(case: Case) -> Finding:
     readable = set(case.profile.image_fields) | {e["name"] for e in case.of("source.field")}
     if body["format"] == "multipart":
         readable |= {case.profile.multipart_field, "(file)"}
-    if any(field(name) in readable for name in names):
-        return passed("the backend reads the field '{field}'", body, field=names[0])
+    known = next((name for name in names if field(name) in readable), None)
+    if known is not None:
+        return passed("the backend reads the field '{field}'", body, field=known)
     if not decided(case, names):
         return unknown("it is not known which image fields this backend reads")
     return failed(

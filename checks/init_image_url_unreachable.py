@@ -15,6 +15,7 @@ When it is wrong
     A local stand-in for fal can fetch loopback addresses; where a picture was made from it there is no fault.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -25,10 +26,9 @@ because: tuple[str, ...] = ()
 reads = ("request.image_url", "fal_request.image_url", "fal_request.image_urls")
 
 HOST = re.compile(r"^https?://(?:[^/@?#]*@)?(\[[^\]]+\]|[^/:?#]+)", re.I)
-PRIVATE = re.compile(
-    r"^(?:localhost|.*\.localhost|.*\.local|.*\.internal|host\.docker\.internal|127\.|10\.|192\.168\.|169\.254\.|0\.0\.0\.0"
-    r"|172\.(?:1[6-9]|2\d|3[01])\.|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|\[::1?\]|\[f[cd]|\[fe80)", re.I,
-)  # fmt: skip
+LOCAL_NAME = re.compile(r"^localhost$|\.(?:localhost|local|internal|lan|home)$|^host\.docker\.internal$", re.I)
+GONE = re.compile(r"Object not found|NoSuchKey")
+EXPIRED = re.compile(r"InvalidJWT|claim timestamp")
 REMEDY = Remedy(
     "Give fal an address it can fetch",
     (
@@ -48,11 +48,27 @@ def look(case: Case) -> Finding:
         host = HOST.match(url)
         if url.startswith("blob:"):
             return failed("a blob: address exists only inside the browser", e, remedy=REMEDY)
-        if host and (PRIVATE.match(host[1]) or "." not in host[1].strip("[]").replace(":", ".")):
+        if host and private(host[1]):
             return failed("fal cannot reach '{host}': the address is not on the public internet", e, remedy=REMEDY, host=host[1])
+    if isinstance(case.product(Link.UPLOAD), Seen):
+        for e in case.of("storage.error"):
+            said = f"{e['code']} {e['message']}"
+            if GONE.search(said):
+                return failed("Storage has no object at the address: {text}", e, remedy=REMEDY, text=str(e["message"])[:80])
+            if EXPIRED.search(said) and any("/object/sign/" in url for url, _ in seen):
+                return failed("the address's signature has expired: {text}", e, remedy=REMEDY, text=str(e["message"])[:80])
     if not seen and case.sent_images == ():
         return not_applicable("there was no address")
     return unknown("whether fal can fetch the address is not in the evidence")
+
+
+def private(host: str) -> bool:
+    """Whether a host is not on the public internet: a local name, a bare name, or an address of a private range."""
+    name = host.strip("[]").rstrip(".")
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return bool(LOCAL_NAME.search(name)) or "." not in name
 
 
 def addresses(case: Case) -> Iterator[tuple[str, Evidence]]:

@@ -17,7 +17,7 @@ When it is wrong
 
 from typing import Any
 
-from diagnose.model import IMAGE_TO_IMAGE, Case, Evidence, Finding, Link, Remedy, failed, not_applicable, noted, passed, unknown
+from diagnose.model import IMAGE_TO_IMAGE, Case, Evidence, Finding, Link, Remedy, failed, not_applicable, noted, passed, same_number, unknown
 
 link = Link.PAYLOAD
 because = ("parameter_out_of_range", "backend_stale")
@@ -34,7 +34,8 @@ def look(case: Case) -> Finding:
     sent = case.payload
     if sent is None or case.mode is None:
         return unknown("the payload was not seen")
-    drifted = [(k, v, sent["body"][k]) for k, v in declared.items() if k in sent["body"] and not same(v, sent["body"][k])]
+    body = sent["body"]
+    drifted = [(k, v, body.get(k)) for k, v in declared.items() if (k in body or sent["complete"]) and not same_number(v, body.get(k))]
     if not drifted:
         return passed("the declared parameters were sent as declared", sent)
     return judged(case, sent, drifted)
@@ -44,15 +45,11 @@ def judged(case: Case, sent: Evidence, drifted: list[tuple[str, Any, Any]]) -> F
     """Drift, unless the request asked for it."""
     asked = case.best("request.body")
     params = (asked["params"] or {}) if asked is not None else {}
-    own = [d for d in drifted if not same(params.get(d[0]), d[2])]
+    own = [d for d in drifted if d[2] is None or not same_number(params.get(d[0]), d[2])]
     name, wanted, value = (own or drifted)[0]
     if not own and asked is not None:
         return noted("the request itself asked for {name} {value}", asked, sent, name=name, value=value)
     remedy = Remedy(f"Send '{name}': {wanted}", (f"Set '{name}' to {wanted} where the payload is built, and restart the backend.", "If the value sent is meant, write it into the profile's [payload]."))
+    if value is None:
+        return failed("'{name}' was not sent, and the profile wants {wanted}", sent, remedy=remedy, name=name, wanted=wanted)
     return failed("'{name}' was sent as {value}, and the profile wants {wanted}", sent, remedy=remedy, name=name, value=value, wanted=wanted)
-
-
-def same(one: Any, two: Any) -> bool:
-    """Equal, numbers within rounding."""
-    numbers = isinstance(one, (int, float)) and isinstance(two, (int, float)) and not isinstance(one, bool) and not isinstance(two, bool)
-    return abs(float(one) - float(two)) < 1e-6 if numbers else bool(one == two)

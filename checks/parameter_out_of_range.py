@@ -13,6 +13,7 @@ When it is wrong
     Limits change with time; where fal accepted the body, fal is right and the bundled schema is old.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, passed, unknown
@@ -34,21 +35,26 @@ def look(case: Case) -> Finding:
     known = next((e for e in case.of("fal.schema") if e["model"] == model), None)
     if known is None:
         return unknown("the input schema of '{model}' is not known", model=model)
+    rules = known["schema"].get("properties")
+    if not isinstance(rules, Mapping):
+        return unknown("the input schema of '{model}' is not known", model=model)
     for key, value in sent["body"].items():
-        limit = broken(value, known["schema"].get("properties", {}).get(key, {}))
+        limit = broken(value, rules.get(key, {}))
         if limit is not None:
             remedy = Remedy(f"Send '{key}' {limit}", (f"{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",))
             return failed("'{key}' was sent as {value}, and '{model}' takes it {limit}", sent, known, remedy=remedy, key=key, value=str(value)[:60], model=model, limit=limit)
     return passed("every value sent is inside the schema of '{model}'", sent, known, model=model)
 
 
-def broken(value: Any, rule: dict[str, Any]) -> str | None:
+def broken(value: Any, rule: Any) -> str | None:
     """The limit a value breaks, in words; None when it keeps within the rule."""
+    if not isinstance(rule, Mapping):
+        return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        low, high = rule.get("minimum"), rule.get("maximum")
+        low, high = (limit if isinstance(limit, (int, float)) else None for limit in (rule.get("minimum"), rule.get("maximum")))
         if (low is not None and value < low) or (high is not None and value > high):
             return f"from {low} to {high}"
     choices = rule.get("enum")
-    if choices and isinstance(value, str) and value not in choices:
+    if isinstance(choices, (list, tuple)) and isinstance(value, str) and value not in choices:
         return "as one of " + ", ".join(str(choice) for choice in choices)
     return None

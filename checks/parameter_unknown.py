@@ -35,7 +35,9 @@ def look(case: Case) -> Finding:
     known = next((e for e in case.of("fal.schema") if e["model"] == model), None)
     if known is None:
         return unknown("the input schema of '{model}' is not known", model=model)
-    properties: Mapping[str, Any] = known["schema"].get("properties", {})
+    properties = known["schema"].get("properties")
+    if not isinstance(properties, Mapping):
+        return unknown("the input schema of '{model}' is not known", model=model)
     strange = [key for key in sent["body"] if key not in properties and not sent_as_well(key, sent["body"], properties)]
     if not strange:
         return passed("every key sent is in the schema of '{model}'", sent, model=model)
@@ -58,7 +60,7 @@ def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[st
         default = properties[meant]["default"]
         remedy = Remedy(f"Send '{meant}' instead of '{key}'", (f"Rename '{key}' to '{meant}' in the payload for {model}; keep the value {body[key]!s:.40}.",))
         return warned(
-            "{names} not in the schema of '{model}'; fal normally ignores it, and {meant} {default} takes effect",
+            "{meant} {default} takes effect: {names} not in the schema of '{model}', and fal normally ignores such a key",
             *evidence,
             remedy=remedy,
             names=names,
@@ -67,4 +69,4 @@ def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[st
             default=default,
         )
     remedy = Remedy("Remove the keys the model does not take", (f"Remove {names} from the payload for {model}, or use the schema's own names.",))
-    return warned("{names} not in the schema of '{model}'; fal normally ignores it", *evidence, remedy=remedy, names=names, model=model)
+    return warned("{names} not in the schema of '{model}', and fal normally ignores such a key", *evidence, remedy=remedy, names=names, model=model)

@@ -13,7 +13,7 @@ When it is wrong
     An error of an earlier start that was put right since.
 """
 
-from diagnose.model import Case, Finding, Link, Remedy, unknown, warned
+from diagnose.model import Case, Finding, Link, Remedy, passed, unknown, warned
 
 link = Link.DEPLOYMENT
 because: tuple[str, ...] = ()
@@ -29,6 +29,9 @@ REMEDY = Remedy(
 def look(case: Case) -> Finding:
     """The finding of this check."""
     taken = case.best("deployment.bind_failed")
+    started = case.best("deployment.started")
+    if taken is None and started is not None:
+        return passed("the backend took its port and started", started)
     if taken is None:
         return unknown("who listens on the backend's port can only be seen while it runs")
     return warned("a backend could not start because its port was taken: {text}", taken, remedy=REMEDY, text=str(taken["text"])[:120])

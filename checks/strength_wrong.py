@@ -15,7 +15,7 @@ When it is wrong
     outranked by the body that was really sent.
 """
 
-from diagnose.model import IMAGE_TO_IMAGE, Case, Finding, Link, Remedy, failed, not_applicable, noted, passed, unknown
+from diagnose.model import IMAGE_TO_IMAGE, Case, Finding, Link, Remedy, failed, not_applicable, noted, passed, same_number, unknown
 
 link = Link.PAYLOAD
 because = ("backend_stale",)
@@ -39,7 +39,7 @@ def look(case: Case) -> Finding:
     value = values.get(name, next(iter(values.values()), None))
     if value is None and not sent["complete"]:
         return unknown("the whole payload was not seen")
-    if value is not None and abs(float(value) - float(wanted)) < 1e-6:
+    if same_number(value, wanted):
         return passed("the strength sent is {value}", sent, value=value)
     asked = next((e for e in case.of("request.body") if any((e["params"] or {}).get(key) == value for key in NAMES)), None)
     if asked is not None and value is not None:

@@ -15,12 +15,16 @@ When it is wrong
     A library error that merely wraps Storage's own answer; where that answer was seen, it is judged instead.
 """
 
+import re
+
 from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
 
 link = Link.UPLOAD
 because = ("environment_incomplete",)
 reads: tuple[str, ...] = ()
 
+OWN = re.compile(r"PathLike|Header value must be|'encode'|[Ss]upabase|Illegal header")
+"""Words that only an upload's or a client's own error has, where the error does not say what it was about."""
 REMEDY = Remedy(
     "Mend the call of the upload",
     (
@@ -38,7 +42,8 @@ def look(case: Case) -> Finding:
         return passed("the upload went through the library", stored.evidence)
     if case.storage_refusals or case.of("storage.upload"):
         return passed("Storage itself answered", (case.storage_refusals or case.of("storage.upload"))[0])
-    raised = next((e for e in case.errors("upload") + case.errors(None) if e["library"]), None)
+    raised = next((e for e in case.errors("upload") if e["library"]), None)
+    raised = raised or next((e for e in case.errors(None) if e["library"] and OWN.search(e["text"])), None)
     if raised is not None:
         return failed("the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160])
     if case.sent_images == ():

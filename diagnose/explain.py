@@ -69,7 +69,7 @@ def diagnose(case: Case, findings: Sequence[Finding] | None = None, notes: Seque
         outcome=answer.outcome,
         generation=answer.generation,
         intended=answer.intended,
-        decision=_decision(case, answer, root, broken),
+        decision=_decision(case, answer, root, broken, table["no_image_sent"].status is Status.NOTE),
         root=root,
         suspects=suspects,
         deeper=_deeper(case, table, root),
@@ -330,13 +330,12 @@ def _status(case: Case, found: list[Finding], link: Link, broken: Link | None, r
     return Status.UNKNOWN
 
 
-def _decision(case: Case, answer: _Answer, root: Finding | None, broken: Link | None) -> Decision:
+def _decision(case: Case, answer: _Answer, root: Finding | None, broken: Link | None, none_sent: bool) -> Decision:
     reason, prerequisite = "UNKNOWN", None
-    none_sent = root is not None and root.check == "no_image_sent"
     if answer.outcome == "switched":
         reason = "IMAGE_TO_IMAGE_SELECTED"
     elif answer.outcome in ("not_switched", "refused"):
-        if none_sent or (answer.by_design and broken is not None and broken not in BEFORE_SELECTION):
+        if none_sent:
             reason = "NO_IMAGE_SENT"
         elif root is not None and root.link not in CHAIN and answer.outcome == "refused":
             reason = "REFUSED"

@@ -286,7 +286,9 @@ class Case:
     def _by_kind(self) -> dict[str, list[Evidence]]:
         kinds: dict[str, list[Evidence]] = {}
         for e in self.evidence:
-            if e.witness is not Witness.CLAIMED and all(e[name] is not None for name in _ESSENTIAL.get(e.kind, ())):
+            told = all(e[name] is not None for name in _ESSENTIAL.get(e.kind, ()))
+            spoilt = e.kind == "image_url" and e["url"] is None and e.fields.get("url") is not None
+            if e.witness is not Witness.CLAIMED and told and not spoilt:
                 kinds.setdefault(e.kind, []).append(e)
         return kinds
 
@@ -302,8 +304,11 @@ class Case:
         request = self.best("request.body")
         if request is None:
             return None
-        images = request["images"] if isinstance(request["images"], (list, tuple)) else ()
-        return tuple(i for i in images if isinstance(i, Mapping) and isinstance(i.get("name"), str))
+        images = request["images"]
+        if not isinstance(images, (list, tuple)):
+            return None
+        named = tuple(i for i in images if isinstance(i, Mapping) and isinstance(i.get("name"), str))
+        return named if len(named) == len(images) else None
 
     @cached_property
     def call(self) -> Evidence | None:
@@ -369,7 +374,8 @@ class Case:
         if not isinstance(self.product(Link.GENERATION), Seen):
             return refusals
         if self.mode == TEXT_TO_IMAGE:  # an image-to-image call failed and a text-to-image call took its place
-            return tuple(r for r in refusals if r["model"] and self.mode_of(r["model"]) == IMAGE_TO_IMAGE)
+            meant = [r for r in refusals if r["model"] and self.mode_of(r["model"]) == IMAGE_TO_IMAGE]
+            return (*meant, *self.of("fal.error")) if meant else ()
         return ()
 
     def fal_status(self, *codes: int) -> tuple[Evidence, ...]:
@@ -493,6 +499,15 @@ class Case:
         if failure is None:
             failure = empty or next((e for e in self.of("error") if e["stage"] == "generation"), None)
         return Absent(failure) if failure is not None else NOT_SEEN
+
+
+def same_number(one: Any, two: Any) -> bool:
+    """Whether two values are the same, numbers within rounding."""
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, two))
+    try:
+        return abs(one - two) < 1e-6 if numbers else bool(one == two)
+    except OverflowError:
+        return False
 
 
 def succeeded(exchange: Evidence) -> bool:
