@@ -92,7 +92,7 @@ FAULTS = (Status.FAIL, Status.WARN)
 _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(
         "model mode url text stage service host bucket path method error message code type role project shape fault file name"
-        " format prompt by setting with_image without_image test timestamp pointer kind origin carrier".split(),
+        " format prompt by setting request_id with_image without_image test timestamp pointer kind origin carrier".split(),
         str,
     ),
     **dict.fromkeys(("body", "params", "schema"), Mapping),
@@ -615,16 +615,15 @@ class Diagnosis(NamedTuple):
         return next((f for f in self.findings if f.check == check), None)
 
 
-def flatten(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Every (key, scalar) below a JSON value, to a bounded depth."""
+def flatten(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Every (key, scalar) below a JSON value, to a bounded depth; what stands in a list has the list's key."""
     if depth > 12:
         return
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if isinstance(inner, (Mapping, list, tuple)):
-                yield from flatten(inner, depth + 1)
-            else:
-                yield str(key), inner
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for name, inner in value.items():
+            yield from flatten(inner, str(name), depth + 1)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         for inner in value:
-            yield from flatten(inner, depth + 1)
+            yield from flatten(inner, key, depth + 1)
+    else:
+        yield key, value

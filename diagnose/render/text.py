@@ -23,7 +23,7 @@ MARKS = {
     Status.NOT_REACHED: ("·", "dim"),
     Status.CRASH: ("#", "bold red"),
 }
-PLAIN = {"✓": "+", "✗": "x", "·": ".", "│": "|", "┊": ":", "…": "..."}
+PLAIN = {"✓": "+", "✗": "x", "·": ".", "│": "|", "┊": ":", "─": "-", "…": "..."}
 WIDEST = 120
 """Columns that are used of a wider terminal: longer lines are hard to read."""
 MAX_LINE = 3000
@@ -75,6 +75,12 @@ class Page:
         if found is not None and found.remedy is not None:
             self.line(f"  {found.evidence[0].source}  {found.check}")
             self.line(f"  > {self.words(found.remedy.title)}", "green")
+
+    def rule(self) -> None:
+        """Between two answers."""
+        self.console.print()
+        self.line("─" * self.width, "dim")
+        self.console.print()
 
     # --- lines
 
