@@ -133,8 +133,7 @@ def _entry_keys(value: Mapping[str, Any]) -> set[str]:
 def _compatible(entry: Mapping[str, Any], attempt: backend_log.Attempt) -> bool:
     """Whether nothing the attempt shows contradicts the entry."""
     models = {e["model"] for e in attempt.evidence if e.kind in ("model", "fal.call") and e["model"]}
-    sent = entry.get("fal_request")
-    model = sent.get("model") if isinstance(sent, Mapping) else None
+    sent, model = entry.get("fal_request"), _entry_model(entry)
     if not models and not attempt.saved:
         return False  # ended before a model was chosen: such an attempt leaves no entry
     if models and model and model not in models:
@@ -217,8 +216,7 @@ def _contradicts(request: documents.Exchange | None, answer: documents.Exchange 
 
 def _no_entry_of(answer: documents.Exchange, entry: prompt_log.Entry) -> bool:
     """Whether an answer shows that its attempt ended before an entry is written, or names another model."""
-    sent = entry.value.get("fal_request")
-    model = sent.get("model") if isinstance(sent, Mapping) else None
+    model = _entry_model(entry.value)
     told = {e["model"] for e in answer.evidence if e.kind == "model" and e.source.find("debug_info") >= 0}
     if told and model and model not in told:
         return True

@@ -715,6 +715,31 @@ def test_an_internal_error_is_70_and_is_owned(run: Run, monkeypatch: pytest.Monk
     assert ran.code == 70 and "fault of diagnose itself" in ran.err and "Traceback" not in ran.err and ran.out == ""
 
 
+HOSTILE: dict[str, dict[str, object]] = {
+    "an error's place is a number": {"response.json": {"status": 422, "body": {"detail": [{"loc": 5, "msg": "x", "type": "missing"}]}}},
+    "an error's place is null": {"response.json": {"status": 422, "body": {"detail": [{"loc": None, "msg": "x", "type": "missing"}]}}},
+    "the answer's model is a list": {"response.json": {"debug_info": {"model": ["x"], "image_url": URL, "image_strength": {}}}},
+    "the entry's model is a list, beside a log": {
+        "prompt_log.json": [{"timestamp": "x", "request": {}, "fal_request": {"model": ["x"], "prompt": "p"}}],
+        "backend.log": posted(IMAGE_MODEL) + closed(),
+    },
+    "the entry's model is a list, beside an answer": {
+        "prompt_log.json": [{"timestamp": "x", "request": {"has_face_image": True}, "fal_request": {"model": ["x"], "prompt": "p"}}],
+        "response.json": {"status": 200, "body": {"images": [], "debug_info": {"model": IMAGE_MODEL}}},
+    },
+    "every value of the entry is of another type": {
+        "prompt_log.json": [{"timestamp": [], "request": 5, "fal_request": {"model": {}, "prompt": 10**400, "image_urls": [None, [5]]}}]
+    },
+}
+
+
+@pytest.mark.parametrize("files", HOSTILE.values(), ids=HOSTILE)
+def test_a_malformed_file_is_never_an_internal_error(run: Run, files: dict[str, object]) -> None:
+    ran = run("checklist", *[write(name, value) for name, value in files.items()], "--format", "json")
+    assert ran.code in (0, 1, 3, 4), ran.err
+    assert "crash" not in {f["status"] for f in ran.document["findings"]}
+
+
 def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> Case:
         raise KeyboardInterrupt

@@ -266,7 +266,8 @@ def _complaints(body: object, code: int | None, source: str) -> Iterator[Evidenc
     if isinstance(body, Mapping) and isinstance(body.get("detail"), list):
         own = [d for d in body["detail"] if isinstance(d, Mapping) and d.get("type") not in wording.FAL_TYPES and "fal.ai" not in str(d.get("url", ""))]
         for detail in own[:3]:
-            loc = [str(part) for part in detail.get("loc", ()) if isinstance(part, (str, int))]
+            given = detail.get("loc")
+            loc = [str(part) for part in given if isinstance(part, (str, int))] if isinstance(given, list) else []
             fields = {"loc": loc, "message": str(detail.get("msg", ""))[:300], "type": detail.get("type"), "status": code}
             yield Evidence("request.invalid", f"{source}/detail", Witness.LOGGED, fields)
         if own:
