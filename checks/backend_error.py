@@ -28,15 +28,36 @@ def look(case: Case) -> Finding:
     end = case.end_status
     placed = {e.source for stage in ("decode", "upload", "generation") for e in case.errors(stage)}
     # frameworks raise these on purpose to answer with an error
-    raised = [e for e in case.of("deployment.exception") if e.source not in placed and not str(e["type"]).endswith("HTTPException")]
+    raised = [
+        e
+        for e in case.of("deployment.exception")
+        if e.source not in placed and not str(e["type"]).endswith("HTTPException")
+    ]
     named = [e for e in raised if e["type"] != "unhandled"] or raised
     if named and (end is None or refused(end)) and not case.fal_refusals and not case.storage_refusals and not placed:
-        remedy = Remedy("Mend the backend's exception", (f"Read the traceback that ends at {named[-1].source}: its last frame in the backend's own files is the place.", "Restart the backend after the change."))
-        return warned("an exception ended the request: {text}", named[-1], remedy=remedy, text=str(named[-1]["text"])[:160])
+        remedy = Remedy(
+            "Mend the backend's exception",
+            (
+                f"Read the traceback that ends at {named[-1].source}: its last frame in the backend's own files is the place.",
+                "Restart the backend after the change.",
+            ),
+        )
+        return warned(
+            "an exception ended the request: {text}", named[-1], remedy=remedy, text=str(named[-1]["text"])[:160]
+        )
     if end is not None and not refused(end):
         return passed("the backend answered without an error", end)
     if end is not None and end["status"] < 500:
         return passed("the backend refused on purpose", end)
     if placed or case.fal_refusals or case.storage_refusals:
-        return passed("the error is explained by what was called", (*case.errors("decode"), *case.errors("upload"), *case.errors("generation"), *case.fal_refusals, *case.storage_refusals)[0])
+        return passed(
+            "the error is explained by what was called",
+            (
+                *case.errors("decode"),
+                *case.errors("upload"),
+                *case.errors("generation"),
+                *case.fal_refusals,
+                *case.storage_refusals,
+            )[0],
+        )
     return unknown("no traceback was seen")

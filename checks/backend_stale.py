@@ -40,8 +40,14 @@ def look(case: Case) -> Finding:
     if not named:
         return unknown("the backend's source was not seen")
     choice = expected(case)
-    everywhere = {e["model"] for e in case.of("source.model")} | {m for c in case.of("source.choice") for m in (c["with_image"], c["without_image"])}
-    wanted = {c["with_image" if choice else "without_image"] for c in case.of("source.choice")} if choice is not None else set()
+    everywhere = {e["model"] for e in case.of("source.model")} | {
+        m for c in case.of("source.choice") for m in (c["with_image"], c["without_image"])
+    }
+    wanted = (
+        {c["with_image" if choice else "without_image"] for c in case.of("source.choice")}
+        if choice is not None
+        else set()
+    )
     if used not in everywhere and (case.mode == IMAGE_TO_IMAGE or wanted):
         return stale(case, used, sorted(wanted or everywhere)[0], named[0])
     if wanted and used not in wanted and used not in constants(case, case.mode):
@@ -64,4 +70,11 @@ def constants(case: Case, mode: str | None) -> set[str]:
 def stale(case: Case, used: str, wanted: str, proof: Evidence) -> Finding:
     """The fault, with both models named."""
     assert case.model is not None
-    return warned("the code shown chooses '{wanted}' and '{used}' was used: not restarted, or another checkout runs", case.model, proof, remedy=REMEDY, wanted=wanted, used=used)
+    return warned(
+        "the code shown chooses '{wanted}' and '{used}' was used: not restarted, or another checkout runs",
+        case.model,
+        proof,
+        remedy=REMEDY,
+        wanted=wanted,
+        used=used,
+    )

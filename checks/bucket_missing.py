@@ -30,14 +30,22 @@ def look(case: Case) -> Finding:
     stored = case.product(Link.UPLOAD)
     if isinstance(stored, Seen):
         return passed("the bucket took the upload", stored.evidence)
-    refusal = next((e for e in case.storage_refusals if MISSING.search(f"{e['code']} {e['message']} {e['error']}")), None)
+    refusal = next(
+        (e for e in case.storage_refusals if MISSING.search(f"{e['code']} {e['message']} {e['error']}")), None
+    )
     if refusal is None:
         return absent(case)
     name = bucket(case)
     hidden = any(e["role"] == "anon" for e in case.of("env.setting") if "SERVICE" in e["name"].upper())
     tried = case.of("storage.upload", "upload.started")[:1]
     if hidden:
-        return failed("Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden", refusal, *tried, remedy=remedy(name), bucket=name)
+        return failed(
+            "Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden",
+            refusal,
+            *tried,
+            remedy=remedy(name),
+            bucket=name,
+        )
     return failed("the bucket '{bucket}' does not exist", refusal, *tried, remedy=remedy(name), bucket=name)
 
 
@@ -62,5 +70,7 @@ def remedy(name: str) -> Remedy:
             f"Supabase dashboard, Storage: look for a bucket named exactly '{name}' (case matters).",
             "Create it as a public bucket, or write the existing name into the backend's code and restart it.",
         ),
-        command=f"insert into storage.buckets (id, name, public) values ('{name}', '{name}', true);" if re.fullmatch(r"[\w.-]+", name) else None,
+        command=f"insert into storage.buckets (id, name, public) values ('{name}', '{name}', true);"
+        if re.fullmatch(r"[\w.-]+", name)
+        else None,
     )

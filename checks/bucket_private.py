@@ -16,11 +16,24 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, not_applicable, passed, refused, succeeded, unknown
+from diagnose.model import (
+    Case,
+    Finding,
+    Link,
+    Remedy,
+    Seen,
+    failed,
+    not_applicable,
+    passed,
+    refused,
+    succeeded,
+    unknown,
+)
 
 link = Link.IMAGE_URL
 because: tuple[str, ...] = ()
 reads: tuple[str, ...] = ()
+
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
@@ -37,7 +50,12 @@ def look(case: Case) -> Finding:
     said = next((e for e in case.of("storage.error") if "ucket not found" in str(e["message"])), None)
     proof = denied or said
     if proof is not None and isinstance(stored, Seen):
-        return failed("the upload succeeded and the public address is refused: the bucket is not public", proof, stored.evidence, remedy=remedy(proof["bucket"] or stored.evidence["bucket"] or case.profile.bucket))
+        return failed(
+            "the upload succeeded and the public address is refused: the bucket is not public",
+            proof,
+            stored.evidence,
+            remedy=remedy(proof["bucket"] or stored.evidence["bucket"] or case.profile.bucket),
+        )
     if case.sent_images == () or isinstance(made, Seen):
         return not_applicable("no public address was needed")
     return unknown("nobody was seen to fetch the public address")
@@ -51,6 +69,8 @@ def remedy(bucket: str) -> Remedy:
             "Supabase dashboard, Storage: edit the bucket and switch 'Public bucket' on.",
             "Or create a signed URL for each picture and send that to fal.",
         ),
-        command=f"update storage.buckets set public = true where id = '{bucket}';" if re.fullmatch(r"[\w.-]+", bucket) else None,
+        command=f"update storage.buckets set public = true where id = '{bucket}';"
+        if re.fullmatch(r"[\w.-]+", bucket)
+        else None,
         safe=False,
     )

@@ -27,15 +27,35 @@ def look(case: Case) -> Finding:
     made = case.product(Link.GENERATION)
     said = next((e for e in case.of("error") if e["setting"]), None)
     if said is not None and not isinstance(made, Seen):
-        return warned("the backend says that '{name}' is not configured", said, remedy=remedy(said["setting"]), name=said["setting"])
+        return warned(
+            "the backend says that '{name}' is not configured",
+            said,
+            remedy=remedy(said["setting"]),
+            name=said["setting"],
+        )
     settings = case.of("env.setting")
     broken = next((e for e in settings if e["fault"]), None)
     if broken is not None:
-        return warned("'{name}' in {file} {fault}", broken, remedy=remedy(broken["name"]), name=broken["name"], file=broken["file"], fault=broken["fault"])
+        return warned(
+            "'{name}' in {file} {fault}",
+            broken,
+            remedy=remedy(broken["name"]),
+            name=broken["name"],
+            file=broken["file"],
+            fault=broken["fault"],
+        )
     other = differing(settings)
     if other is not None:
         one, two = other
-        return warned("'{name}' differs between {one} and {two}", one, two, remedy=remedy(one["name"]), name=one["name"], one=one["file"], two=two["file"])
+        return warned(
+            "'{name}' differs between {one} and {two}",
+            one,
+            two,
+            remedy=remedy(one["name"]),
+            name=one["name"],
+            one=one["file"],
+            two=two["file"],
+        )
     if settings:
         return passed("the settings shown are well formed", settings[0])
     if case.best("fal.call") is not None and isinstance(made, Seen):
@@ -54,4 +74,10 @@ def differing(settings: tuple[Evidence, ...]) -> tuple[Evidence, Evidence] | Non
 
 def remedy(name: str) -> Remedy:
     """What to do about one setting."""
-    return Remedy(f"Set '{name}'", (f"Set {name} in the environment the backend really reads (one file, no quotes, no spaces).", "Restart the backend."))
+    return Remedy(
+        f"Set '{name}'",
+        (
+            f"Set {name} in the environment the backend really reads (one file, no quotes, no spaces).",
+            "Restart the backend.",
+        ),
+    )

@@ -32,7 +32,12 @@ def look(case: Case) -> Finding:
     other = any(e["status"] == 403 and e["message"] for e in case.fal_refusals) and not said
     if said or (silent and not other):
         proof = tuple(said) + tuple(silent)
-        return failed("fal answered {status}: the account is locked, its balance exhausted", *proof[:2], remedy=REMEDY, status=proof[0]["status"] or 403)
+        return failed(
+            "fal answered {status}: the account is locked, its balance exhausted",
+            *proof[:2],
+            remedy=REMEDY,
+            status=proof[0]["status"] or 403,
+        )
     if case.fal_refusals and case.fal_refusals[0]["status"]:
         return passed("fal refused for another reason", case.fal_refusals[0])
     made = case.product(Link.GENERATION)

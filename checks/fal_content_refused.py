@@ -19,7 +19,10 @@ link = Link.GENERATION
 because = ()
 reads: tuple[str, ...] = ()
 
-REMEDY = Remedy("Change the prompt or the picture", ("Read fal's message for what was refused.", "Word the prompt differently, or choose another picture."))
+REMEDY = Remedy(
+    "Change the prompt or the picture",
+    ("Read fal's message for what was refused.", "Word the prompt differently, or choose another picture."),
+)
 
 
 def look(case: Case) -> Finding:

@@ -21,7 +21,15 @@ link = Link.GENERATION
 because = ("bucket_private", "init_image_url_unreachable", "image_unusable")
 reads: tuple[str, ...] = ()
 
-TYPES = ("file_download_error", "image_load_error", "image_too_small", "image_too_large", "file_too_large", "unsupported_image_format", "face_detection_error")
+TYPES = (
+    "file_download_error",
+    "image_load_error",
+    "image_too_small",
+    "image_too_large",
+    "file_too_large",
+    "unsupported_image_format",
+    "face_detection_error",
+)
 REMEDY = Remedy(
     "Give fal a picture it can fetch and read",
     (

@@ -35,10 +35,16 @@ def look(case: Case) -> Finding:
     """The finding of this check."""
     refusals = case.fal_status(401)
     named = [e for e in case.fal_refusals if "Cannot access application" in str(e["message"])]
-    forbidden = [e for e in case.fal_status(403) if e["message"] and not any(FORBIDDEN.search(str(r["text"])) for r in case.fal_refusals)]
+    forbidden = [
+        e
+        for e in case.fal_status(403)
+        if e["message"] and not any(FORBIDDEN.search(str(r["text"])) for r in case.fal_refusals)
+    ]
     proof = tuple(refusals) + tuple(named) + tuple(forbidden)
     if proof:
-        return failed("fal refused the backend's key with {status}", *proof[:2], remedy=REMEDY, status=proof[0]["status"] or 401)
+        return failed(
+            "fal refused the backend's key with {status}", *proof[:2], remedy=REMEDY, status=proof[0]["status"] or 401
+        )
     if case.fal_refusals and case.fal_refusals[0]["status"]:
         return passed("fal took the key and refused for another reason", case.fal_refusals[0])
     made = case.product(Link.GENERATION)

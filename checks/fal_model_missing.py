@@ -20,14 +20,22 @@ link = Link.GENERATION
 because = ("wrong_target_model", "backend_stale")
 reads: tuple[str, ...] = ()
 
+
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    proof = tuple(e for e in case.fal_status(404) if not e["request_id"]) or tuple(e for e in case.fal_refusals if str(e["message"]).endswith("not found"))
+    proof = tuple(e for e in case.fal_status(404) if not e["request_id"]) or tuple(
+        e for e in case.fal_refusals if str(e["message"]).endswith("not found")
+    )
     if proof:
-        model = next((e["model"] for e in proof if e["model"]), case.model["model"] if case.model is not None else "the model")
+        model = next(
+            (e["model"] for e in proof if e["model"]), case.model["model"] if case.model is not None else "the model"
+        )
         remedy = Remedy(
             "Correct the model's id",
-            (f"Look up '{model}' in fal's model gallery; copy the id as it stands there.", "Set the constant to it, and restart the backend."),
+            (
+                f"Look up '{model}' in fal's model gallery; copy the id as it stands there.",
+                "Set the constant to it, and restart the backend.",
+            ),
         )
         return failed("fal answered 404: it does not know '{model}'", *proof[:2], remedy=remedy, model=model)
     if case.fal_refusals and case.fal_refusals[0]["status"]:

@@ -23,7 +23,10 @@ reads: tuple[str, ...] = ()
 
 REMEDY = Remedy(
     "Read the picture from fal's answer",
-    ("Log the body of fal's answer once: the picture stands in images[0].url.", "With the queue, fetch response_url after the status says COMPLETED."),
+    (
+        "Log the body of fal's answer once: the picture stands in images[0].url.",
+        "With the queue, fetch response_url after the status says COMPLETED.",
+    ),
 )
 
 

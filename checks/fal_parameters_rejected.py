@@ -29,8 +29,16 @@ def look(case: Case) -> Finding:
     proof = [e for e in typed if e["type"] not in OTHERS and not str(e["type"]).startswith(PICTURES)]
     if proof:
         key = ".".join(str(part) for part in proof[0]["loc"] or () if part != "body") or "a key"
-        remedy = Remedy(f"Correct '{key}' in the payload", (f"fal says: {str(proof[0]['message'])[:120]}", "Correct it where the payload is built, and restart the backend."))
-        return failed("fal refused '{key}': {text}", *proof[:2], remedy=remedy, key=key, text=str(proof[0]["message"])[:120])
+        remedy = Remedy(
+            f"Correct '{key}' in the payload",
+            (
+                f"fal says: {str(proof[0]['message'])[:120]}",
+                "Correct it where the payload is built, and restart the backend.",
+            ),
+        )
+        return failed(
+            "fal refused '{key}': {text}", *proof[:2], remedy=remedy, key=key, text=str(proof[0]["message"])[:120]
+        )
     other = typed[0] if typed else next((e for e in case.fal_refusals if e["status"] and e["status"] != 422), None)
     if other is not None:
         return passed("fal refused for another reason", other)

@@ -22,13 +22,18 @@ reads: tuple[str, ...] = ()
 
 REMEDY = Remedy(
     "Send fewer requests at once",
-    ("Wait a minute and repeat.", "Limit how many requests the backend sends at once, or use fal's queue, or raise the account's limit."),
+    (
+        "Wait a minute and repeat.",
+        "Limit how many requests the backend sends at once, or use fal's queue, or raise the account's limit.",
+    ),
 )
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    proof = case.fal_status(429) or tuple(e for e in case.fal_refusals if "concurrent_requests_limit" in str(e["message"]))
+    proof = case.fal_status(429) or tuple(
+        e for e in case.fal_refusals if "concurrent_requests_limit" in str(e["message"])
+    )
     if proof:
         return failed("fal answered 429: too many requests at once", *proof[:2], remedy=REMEDY)
     if case.fal_refusals and case.fal_refusals[0]["status"]:

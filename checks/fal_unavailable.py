@@ -21,14 +21,19 @@ reads: tuple[str, ...] = ()
 
 REMEDY = Remedy(
     "Try again, and let the backend wait longer",
-    ("Repeat the request; look at fal's status page.", "Raise the backend's time limit for fal, or use fal's queue, which waits and retries."),
+    (
+        "Repeat the request; look at fal's status page.",
+        "Raise the backend's time limit for fal, or use fal's queue, which waits and retries.",
+    ),
 )
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
     proof = tuple(e for e in case.fal_refusals if isinstance(e["status"], int) and e["status"] >= 500)
-    proof += case.fal_type("internal_server_error", "generation_timeout", "downstream_service_unavailable", "downstream_service_error")
+    proof += case.fal_type(
+        "internal_server_error", "generation_timeout", "downstream_service_unavailable", "downstream_service_error"
+    )
     if proof:
         return failed("fal answered {status}", *proof[:2], remedy=REMEDY, status=proof[0]["status"] or proof[0]["type"])
     made = case.product(Link.GENERATION)

@@ -54,7 +54,13 @@ def by_the_request(case: Case) -> Finding:
     for image in case.sent_images or ():
         if image["fault"]:
             body: Evidence = case.of("request.body")[0]
-            return failed("the picture in '{field}' cannot be used: {fault}", body, remedy=REMEDY, field=image["name"], fault=image["fault"])
+            return failed(
+                "the picture in '{field}' cannot be used: {fault}",
+                body,
+                remedy=REMEDY,
+                field=image["name"],
+                fault=image["fault"],
+            )
     if case.sent_images and all(image["carrier"] == "url" for image in case.sent_images):
         return not_applicable("the request carried an address, not a picture")
     return unknown("nothing tells whether the picture was decoded")

@@ -19,7 +19,19 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from diagnose.model import IMAGE_KEYS, Case, Evidence, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
+from diagnose.model import (
+    IMAGE_KEYS,
+    Case,
+    Evidence,
+    Finding,
+    Link,
+    Remedy,
+    Seen,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
 
 link = Link.IMAGE_URL
 because: tuple[str, ...] = ()
@@ -49,14 +61,20 @@ def look(case: Case) -> Finding:
         if url.startswith("blob:"):
             return failed("a blob: address exists only inside the browser", e, remedy=REMEDY)
         if host and private(host[1]):
-            return failed("fal cannot reach '{host}': the address is not on the public internet", e, remedy=REMEDY, host=host[1])
+            return failed(
+                "fal cannot reach '{host}': the address is not on the public internet", e, remedy=REMEDY, host=host[1]
+            )
     if isinstance(case.product(Link.UPLOAD), Seen):
         for e in case.of("storage.error"):
             said = f"{e['code']} {e['message']}"
             if GONE.search(said):
-                return failed("Storage has no object at the address: {text}", e, remedy=REMEDY, text=str(e["message"])[:80])
+                return failed(
+                    "Storage has no object at the address: {text}", e, remedy=REMEDY, text=str(e["message"])[:80]
+                )
             if EXPIRED.search(said) and any("/object/sign/" in url for url, _ in seen):
-                return failed("the address's signature has expired: {text}", e, remedy=REMEDY, text=str(e["message"])[:80])
+                return failed(
+                    "the address's signature has expired: {text}", e, remedy=REMEDY, text=str(e["message"])[:80]
+                )
     if not seen and case.sent_images == ():
         return not_applicable("there was no address")
     return unknown("whether fal can fetch the address is not in the evidence")

@@ -33,13 +33,23 @@ def look(case: Case) -> Finding:
     pair = in_source(case) or in_log(case)
     if pair is None:
         known = case.best("source.model") or (case.call if announced(case) else None)
-        return passed("every place names the same model", known) if known is not None else unknown("neither the source nor two lines of the log name the model")
+        return (
+            passed("every place names the same model", known)
+            if known is not None
+            else unknown("neither the source nor two lines of the log name the model")
+        )
     one, two = pair
     called = case.model["model"] if case.model is not None else None
-    right = called == case.profile.image_to_image and case.model is not None and case.model.witness.rank < Witness.FORECAST.rank
+    right = (
+        called == case.profile.image_to_image
+        and case.model is not None
+        and case.model.witness.rank < Witness.FORECAST.rank
+    )
     by_design = called == case.profile.text_to_image and not case.image_expected
     report = warned if right or by_design else failed
-    return report("one place names '{one}' and another '{two}'", one, two, remedy=REMEDY, one=one["model"], two=two["model"])
+    return report(
+        "one place names '{one}' and another '{two}'", one, two, remedy=REMEDY, one=one["model"], two=two["model"]
+    )
 
 
 def in_source(case: Case) -> tuple[Evidence, Evidence] | None:
@@ -69,5 +79,14 @@ def in_log(case: Case) -> tuple[Evidence, Evidence] | None:
     if posted is None or not posted["model"]:
         return None
     models = {c["model"] for c in case.of("fal.call")}
-    other = next((e for e in said if e["model"] != posted["model"] and e["model"] not in models and case.mode_of(e["model"]) == case.mode_of(posted["model"])), None)
+    other = next(
+        (
+            e
+            for e in said
+            if e["model"] != posted["model"]
+            and e["model"] not in models
+            and case.mode_of(e["model"]) == case.mode_of(posted["model"])
+        ),
+        None,
+    )
     return (other, posted) if other is not None else None

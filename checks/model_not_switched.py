@@ -50,4 +50,11 @@ def look(case: Case) -> Finding:
     if not isinstance(address, Seen):
         return not_applicable("there was no image URL to switch for")
     choice = case.of("source.choice")[:1]
-    return symptom("init_image_url was set and '{model}' was called", case.model, address.evidence, *choice, remedy=REMEDY, model=case.model["model"])
+    return symptom(
+        "init_image_url was set and '{model}' was called",
+        case.model,
+        address.evidence,
+        *choice,
+        remedy=REMEDY,
+        model=case.model["model"],
+    )

@@ -49,13 +49,17 @@ REMEDY = Remedy(
         "Generate again and look at the newest entry.",
     ),
 )
-MISSING = re.compile(r"[Mm]issing required image|at least one image|image is required|no image (?:provided|supplied)", re.I)
+MISSING = re.compile(
+    r"[Mm]issing required image|at least one image|image is required|no image (?:provided|supplied)", re.I
+)
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
     if case.sent_images:
-        return passed("the request carries an image in '{field}'", case.of("request.body")[0], field=case.sent_images[0]["name"])
+        return passed(
+            "the request carries an image in '{field}'", case.of("request.body")[0], field=case.sent_images[0]["name"]
+        )
     received = case.product(Link.REQUEST)
     if isinstance(received, Seen):
         return passed("an image reached the backend", received.evidence)
@@ -65,7 +69,9 @@ def look(case: Case) -> Finding:
         return noted("the backend received no image", received.evidence, remedy=REMEDY)
     refusal = next((e for e in case.of("error") if MISSING.search(e["text"])), None)
     if refusal is not None:
-        return noted("the backend received no image and says so: {text}", refusal, remedy=REMEDY, text=refusal["text"][:160])
+        return noted(
+            "the backend received no image and says so: {text}", refusal, remedy=REMEDY, text=refusal["text"][:160]
+        )
     if case.best("request.invalid") is not None and case.sent_images is None:
         return not_applicable("the request was refused before its image was looked at")
     return unknown("neither the request nor what the backend received was seen")

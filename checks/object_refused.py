@@ -42,7 +42,14 @@ def look(case: Case) -> Finding:
         for pattern, reason, step in REASONS:
             if pattern.search(said):
                 remedy = Remedy("Send an object that Storage takes", (step,))
-                return failed("Storage refused the object because {reason}: {text}", refusal, *case.of("storage.upload")[:1], remedy=remedy, reason=reason, text=str(refusal["message"])[:120])
+                return failed(
+                    "Storage refused the object because {reason}: {text}",
+                    refusal,
+                    *case.of("storage.upload")[:1],
+                    remedy=remedy,
+                    reason=reason,
+                    text=str(refusal["message"])[:120],
+                )
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
     return unknown("no answer of Storage about the object was seen")

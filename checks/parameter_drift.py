@@ -17,7 +17,20 @@ When it is wrong
 
 from typing import Any
 
-from diagnose.model import IMAGE_TO_IMAGE, Case, Evidence, Finding, Link, Remedy, failed, not_applicable, noted, passed, same_number, unknown
+from diagnose.model import (
+    IMAGE_TO_IMAGE,
+    Case,
+    Evidence,
+    Finding,
+    Link,
+    Remedy,
+    failed,
+    not_applicable,
+    noted,
+    passed,
+    same_number,
+    unknown,
+)
 
 link = Link.PAYLOAD
 because = ("parameter_out_of_range", "backend_stale")
@@ -35,7 +48,11 @@ def look(case: Case) -> Finding:
     if sent is None or case.mode is None:
         return unknown("the payload was not seen")
     body = sent["body"]
-    drifted = [(k, v, body.get(k)) for k, v in declared.items() if (k in body or sent["complete"]) and not same_number(v, body.get(k))]
+    drifted = [
+        (k, v, body.get(k))
+        for k, v in declared.items()
+        if (k in body or sent["complete"]) and not same_number(v, body.get(k))
+    ]
     if not drifted:
         return passed("the declared parameters were sent as declared", sent)
     return judged(case, sent, drifted)
@@ -49,7 +66,22 @@ def judged(case: Case, sent: Evidence, drifted: list[tuple[str, Any, Any]]) -> F
     name, wanted, value = (own or drifted)[0]
     if not own and asked is not None:
         return noted("the request itself asked for {name} {value}", asked, sent, name=name, value=value)
-    remedy = Remedy(f"Send '{name}': {wanted}", (f"Set '{name}' to {wanted} where the payload is built, and restart the backend.", "If the value sent is meant, write it into the profile's [payload]."))
+    remedy = Remedy(
+        f"Send '{name}': {wanted}",
+        (
+            f"Set '{name}' to {wanted} where the payload is built, and restart the backend.",
+            "If the value sent is meant, write it into the profile's [payload].",
+        ),
+    )
     if value is None:
-        return failed("'{name}' was not sent, and the profile wants {wanted}", sent, remedy=remedy, name=name, wanted=wanted)
-    return failed("'{name}' was sent as {value}, and the profile wants {wanted}", sent, remedy=remedy, name=name, value=value, wanted=wanted)
+        return failed(
+            "'{name}' was not sent, and the profile wants {wanted}", sent, remedy=remedy, name=name, wanted=wanted
+        )
+    return failed(
+        "'{name}' was sent as {value}, and the profile wants {wanted}",
+        sent,
+        remedy=remedy,
+        name=name,
+        value=value,
+        wanted=wanted,
+    )

@@ -41,8 +41,20 @@ def look(case: Case) -> Finding:
     for key, value in sent["body"].items():
         limit = broken(value, rules.get(key, {}))
         if limit is not None:
-            remedy = Remedy(f"Send '{key}' {limit}", (f"{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",))
-            return failed("'{key}' was sent as {value}, and '{model}' takes it {limit}", sent, known, remedy=remedy, key=key, value=str(value)[:60], model=model, limit=limit)
+            remedy = Remedy(
+                f"Send '{key}' {limit}",
+                (f"{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",),
+            )
+            return failed(
+                "'{key}' was sent as {value}, and '{model}' takes it {limit}",
+                sent,
+                known,
+                remedy=remedy,
+                key=key,
+                value=str(value)[:60],
+                model=model,
+                limit=limit,
+            )
     return passed("every value sent is inside the schema of '{model}'", sent, known, model=model)
 
 
@@ -51,7 +63,9 @@ def broken(value: Any, rule: Any) -> str | None:
     if not isinstance(rule, Mapping):
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        low, high = (limit if isinstance(limit, (int, float)) else None for limit in (rule.get("minimum"), rule.get("maximum")))
+        low, high = (
+            limit if isinstance(limit, (int, float)) else None for limit in (rule.get("minimum"), rule.get("maximum"))
+        )
         if (low is not None and value < low) or (high is not None and value > high):
             return f"from {low} to {high}"
     choices = rule.get("enum")

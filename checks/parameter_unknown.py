@@ -23,7 +23,13 @@ link = Link.PAYLOAD
 because: tuple[str, ...] = ()
 reads = ("fal_request.model", "fal_request")
 
-MEANT = {"image_strength": "strength", "steps": "num_inference_steps", "cfg_scale": "guidance_scale", "image_url": "image_urls", "image_urls": "image_url"}
+MEANT = {
+    "image_strength": "strength",
+    "steps": "num_inference_steps",
+    "cfg_scale": "guidance_scale",
+    "image_url": "image_urls",
+    "image_urls": "image_url",
+}
 
 
 def look(case: Case) -> Finding:
@@ -51,14 +57,19 @@ def sent_as_well(key: str, body: Mapping[str, Any], properties: Mapping[str, Any
     return meant in properties and meant in body and body[meant] == body[key]
 
 
-def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[str, Any], model: str, *evidence: Any) -> Finding:
+def reported(
+    strange: list[str], body: Mapping[str, Any], properties: Mapping[str, Any], model: str, *evidence: Any
+) -> Finding:
     """The most telling unknown key first, with what takes effect in its place."""
     key = strange[0]
     meant = MEANT.get(key, "")
     names = ", ".join(f"'{name}'" for name in strange)
     if meant in properties and meant not in body and "default" in properties[meant]:
         default = properties[meant]["default"]
-        remedy = Remedy(f"Send '{meant}' instead of '{key}'", (f"Rename '{key}' to '{meant}' in the payload for {model}; keep the value {body[key]!s:.40}.",))
+        remedy = Remedy(
+            f"Send '{meant}' instead of '{key}'",
+            (f"Rename '{key}' to '{meant}' in the payload for {model}; keep the value {body[key]!s:.40}.",),
+        )
         return warned(
             "{meant} {default} takes effect: {names} not in the schema of '{model}', and fal normally ignores such a key",
             *evidence,
@@ -68,5 +79,14 @@ def reported(strange: list[str], body: Mapping[str, Any], properties: Mapping[st
             meant=meant,
             default=default,
         )
-    remedy = Remedy("Remove the keys the model does not take", (f"Remove {names} from the payload for {model}, or use the schema's own names.",))
-    return warned("{names} not in the schema of '{model}', and fal normally ignores such a key", *evidence, remedy=remedy, names=names, model=model)
+    remedy = Remedy(
+        "Remove the keys the model does not take",
+        (f"Remove {names} from the payload for {model}, or use the schema's own names.",),
+    )
+    return warned(
+        "{names} not in the schema of '{model}', and fal normally ignores such a key",
+        *evidence,
+        remedy=remedy,
+        names=names,
+        model=model,
+    )

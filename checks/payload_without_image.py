@@ -13,7 +13,19 @@ When it is wrong
     A body that was shortened before it was logged. It is a symptom where the address was lost before.
 """
 
-from diagnose.model import IMAGE_KEYS, IMAGE_TO_IMAGE, Absent, Case, Finding, Link, Remedy, not_applicable, passed, symptom, unknown
+from diagnose.model import (
+    IMAGE_KEYS,
+    IMAGE_TO_IMAGE,
+    Absent,
+    Case,
+    Finding,
+    Link,
+    Remedy,
+    not_applicable,
+    passed,
+    symptom,
+    unknown,
+)
 
 link = Link.PAYLOAD
 because = ("upload_result_lost", "wrong_target_model")
@@ -35,10 +47,14 @@ def look(case: Case) -> Finding:
         return unknown("the whole payload was not seen")
     remedy = Remedy(
         f"Send the picture's address as '{key}'",
-        (f"Write the address under '{key}' ({'a list' if key.endswith('s') else 'a string'}) in the body that is posted to {case.model['model']}.",),
+        (
+            f"Write the address under '{key}' ({'a list' if key.endswith('s') else 'a string'}) in the body that is posted to {case.model['model']}.",
+        ),
     )
     if other is not None:
-        return symptom("the payload carries '{other}' where the model takes '{key}'", sent, remedy=remedy, other=other, key=key)
+        return symptom(
+            "the payload carries '{other}' where the model takes '{key}'", sent, remedy=remedy, other=other, key=key
+        )
     address = case.product(Link.IMAGE_URL)
     proof = (address.evidence,) if isinstance(address, Absent) else ()
     return symptom("the payload carries no '{key}'", sent, *proof, remedy=remedy, key=key)
@@ -58,6 +74,9 @@ def refusal(case: Case) -> Finding:
     for e in case.fal_type("missing"):
         key = next((part for part in e["loc"] or () if part in IMAGE_KEYS), None)
         if key:
-            remedy = Remedy(f"Send the picture's address as '{key}'", (f"Write the address under '{key}' in the body that is posted.",))
+            remedy = Remedy(
+                f"Send the picture's address as '{key}'",
+                (f"Write the address under '{key}' in the body that is posted.",),
+            )
             return symptom("fal says that '{key}' is missing from the payload", e, remedy=remedy, key=key)
     return unknown("the payload was not seen")

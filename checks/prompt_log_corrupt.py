@@ -35,8 +35,16 @@ def look(case: Case) -> Finding:
     fault = next((e for e in case.of("record.fault") if e["kind"] != "empty"), None)
     said = next((e for e in case.of("record.save_failed") if PARSING.search(str(e["text"]))), None)
     if fault is not None:
-        return warned("the prompt log is broken: {text}", fault, *((said,) if said else ()), remedy=REMEDY, text=str(fault["message"])[:160])
+        return warned(
+            "the prompt log is broken: {text}",
+            fault,
+            *((said,) if said else ()),
+            remedy=REMEDY,
+            text=str(fault["message"])[:160],
+        )
     if said is not None:
-        return warned("the backend could not load its prompt log: {text}", said, remedy=REMEDY, text=str(said["text"])[:120])
+        return warned(
+            "the backend could not load its prompt log: {text}", said, remedy=REMEDY, text=str(said["text"])[:120]
+        )
     entry = case.best("record.entry", "record.stale")
     return passed("the prompt log is whole", entry) if entry is not None else unknown("the prompt log was not seen")

@@ -20,7 +20,10 @@ link = Link.RECORD
 because: tuple[str, ...] = ()
 reads = ("generation_mode", "fal_request.model", "request.has_image_url", "request.image_url", "fal_request")
 
-REMEDY = Remedy("Write the entry from what was sent", ("Build the entry after the call, from the same object that was posted, and record the status.",))
+REMEDY = Remedy(
+    "Write the entry from what was sent",
+    ("Build the entry after the call, from the same object that was posted, and record the status.",),
+)
 NUMBERS = ("image_strength", "strength", "num_inference_steps", "guidance_scale")
 
 
@@ -31,7 +34,9 @@ def look(case: Case) -> Finding:
         return unknown("no entry was seen")
     named = next((e for e in case.of("model") if e["by"] == "entry"), None)
     if named is not None and case.call is not None and named["model"] != case.call["model"]:
-        return disagreement("the entry names '{a}' and '{b}' was called", named["model"], case.call["model"], entry, case.call)
+        return disagreement(
+            "the entry names '{a}' and '{b}' was called", named["model"], case.call["model"], entry, case.call
+        )
     if named is not None and entry["mode"] and case.mode_of(named["model"]) not in (None, entry["mode"]):
         return disagreement("the entry says '{a}' and its model is '{b}'", entry["mode"], named["model"], entry, named)
     request = entry["value"].get("request") if isinstance(entry["value"], dict) else None
@@ -46,7 +51,9 @@ def look(case: Case) -> Finding:
 
 def parameters(case: Case) -> Finding | None:
     """A number that was sent otherwise than the entry says."""
-    recorded = next((p for p in case.of("payload") if p.witness is Witness.FORECAST and "/fal_request" in p.source), None)
+    recorded = next(
+        (p for p in case.of("payload") if p.witness is Witness.FORECAST and "/fal_request" in p.source), None
+    )
     sent = next((p for p in case.of("payload") if p.witness.rank < Witness.FORECAST.rank), None)
     if recorded is None or sent is None:
         return None

@@ -19,13 +19,23 @@ link = Link.RECORD
 because: tuple[str, ...] = ()
 reads = ("timestamp", "request", "fal_request")
 
-REMEDY = Remedy("Correct the writer of the prompt log", ("Run the command to see every error with its line.",), command="diagnose validate prompt_log.json")
+REMEDY = Remedy(
+    "Correct the writer of the prompt log",
+    ("Run the command to see every error with its line.",),
+    command="diagnose validate prompt_log.json",
+)
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
     invalid = case.best("record.invalid")
     if invalid is not None:
-        return warned("the entry is invalid at {pointer}: {text}", invalid, remedy=REMEDY, pointer=invalid["pointer"], text=str(invalid["message"])[:160])
+        return warned(
+            "the entry is invalid at {pointer}: {text}",
+            invalid,
+            remedy=REMEDY,
+            pointer=invalid["pointer"],
+            text=str(invalid["message"])[:160],
+        )
     entry = case.best("record.entry")
     return passed("the entry fits the schema", entry) if entry is not None else unknown("no entry was seen")

@@ -25,7 +25,10 @@ reads: tuple[str, ...] = ()
 MISSING = re.compile(r"No module named|No such file|not found|Permission denied|Read-only|No space left|Errno", re.I)
 REMEDY = Remedy(
     "Let the backend write its prompt log",
-    ("See that the module that writes it is deployed and its folder can be written.", "In a container, mount the file or its folder."),
+    (
+        "See that the module that writes it is deployed and its folder can be written.",
+        "In a container, mount the file or its folder.",
+    ),
 )
 
 

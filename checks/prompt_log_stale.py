@@ -20,17 +20,33 @@ link = Link.RECORD
 because: tuple[str, ...] = ()
 reads = ("timestamp",)
 
-REMEDY = Remedy("Judge this attempt by the backend's log", ("The newest entry is of an older attempt; do not read this attempt's model from it.", "After the next whole generation the newest entry is the right one."))
+REMEDY = Remedy(
+    "Judge this attempt by the backend's log",
+    (
+        "The newest entry is of an older attempt; do not read this attempt's model from it.",
+        "After the next whole generation the newest entry is the right one.",
+    ),
+)
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
     stale = case.best("record.stale")
     if stale is not None:
-        return warned("the newest entry (model '{model}') belongs to an older attempt", stale, remedy=REMEDY, model=stale["model"] or "none")
+        return warned(
+            "the newest entry (model '{model}') belongs to an older attempt",
+            stale,
+            remedy=REMEDY,
+            model=stale["model"] or "none",
+        )
     failed_save = next((e for e in case.of("record.save_failed") if not e["loading"]), None)
     if failed_save is not None and case.best("record.entry") is None:
-        return warned("this attempt's entry was not saved: {text}", failed_save, remedy=REMEDY, text=str(failed_save["text"])[:120])
+        return warned(
+            "this attempt's entry was not saved: {text}",
+            failed_save,
+            remedy=REMEDY,
+            text=str(failed_save["text"])[:120],
+        )
     entry = case.best("record.entry")
     joined = entry is not None and case.best("fal.call", "answer", "request.access") is not None
     if entry is not None and joined:

@@ -46,47 +46,54 @@ because = (
 )
 reads: tuple[str, ...] = ()
 
-TOKEN = re.compile(r"token|authori[sz]ation|not authenticated|credentials|bad_jwt|sign in|log ?in|session", re.I)
-COINS = re.compile(r"coin|credit|quota|insufficient|top up|limit reached|too many requests", re.I)
+WHY = re.compile(
+    r"token|authori[sz]ation|not authenticated|credentials|bad_jwt|sign in|log ?in|session"
+    r"|coin|credit|quota|insufficient|top up|limit reached|too many requests",
+    re.I,
+)
 IMAGE = re.compile(r"missing required image|at least one image|image is required|no image", re.I)
+WENT_ON = ("fal.call", "payload", "upload.started", "storage.upload", "storage.error", "decode.failed", "fal.error")
+REMEDY = Remedy(
+    "Do what the reason says: sign in again, top up, or correct the field",
+    (
+        "Read the answer's body in the browser's network panel: it names the reason.",
+        "Correct that, and send the request again.",
+    ),
+)
 
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    end = case.end_status
-    went_on = case.best("fal.call", "payload", "upload.started", "storage.upload", "storage.error", "decode.failed", "fal.error")
-    invalid = case.best("request.invalid")
+    end, invalid = case.end_status, case.best("request.invalid")
     if invalid is not None:
-        fields = {"loc": ".".join(str(part) for part in invalid["loc"] or ()), "text": invalid["message"]}
-        return failed("the backend refused the request: {loc}: {text}", invalid, remedy=remedy("Correct the field"), **fields)
+        loc = ".".join(str(part) for part in invalid["loc"] or ())
+        message = "the backend refused the request: {loc}: {text}"
+        return failed(message, invalid, remedy=REMEDY, loc=loc, text=invalid["message"])
     if end is None:
         return unknown("the answer was not seen")
-    if not refused(end) or went_on is not None or isinstance(case.product(Link.GENERATION), Seen):
+    if not refused(end) or case.best(*WENT_ON) or isinstance(case.product(Link.GENERATION), Seen):
         return passed("the backend took the request", end)
-    reasons = [e for e in case.of("error") if e["stage"] is None]
-    if any(IMAGE.search(e["text"]) for e in case.of("error")) or case.sent_images == ():
+    if any(IMAGE.search(e["text"]) for e in case.of("error")):
         return not_applicable("the refusal is about the missing image", end)
     if case.errors("decode") or case.errors("upload") or case.errors("generation"):
         return passed("the request was taken and failed later", end)
-    return judged(case, end, reasons)
-
-
-def judged(case: Case, end: Evidence, reasons: list[Evidence]) -> Finding:
-    """A refusal, with its reason where one was given."""
-    status = end["status"]
-    known = next((e for e in reasons if not e["setting"] and (TOKEN.search(e["text"]) or COINS.search(e["text"]))), None)
-    if known is None and status < 500:
-        known = next((e for e in reasons if not e["setting"] and e["answer_status"]), None)
-    session = next((e for e in case.of("supabase.call") if e["service"] == "auth" and refused(e)), None)
-    if known is None and session is not None and status in (401, 403):
-        known = session
+    known = reason(case, end["status"])
     if known is not None:
         text = known["text"] or f"the caller's token was refused with {known['status']}"
-        title = "Top up, or raise the limit" if COINS.search(text) else "Sign in again, or correct the request"
-        return failed("the backend refused the request with {status}: {text}", known, end, remedy=remedy(title), status=status, text=text[:160])
-    return symptom("the backend refused the request with {status}; no reason was seen", end, remedy=remedy("Read the reason"), status=status)
+        message = "the backend refused the request with {status}: {text}"
+        return failed(message, known, end, remedy=REMEDY, status=end["status"], text=text[:160])
+    if case.sent_images == ():
+        return not_applicable("the refusal is about the missing image", end)
+    message = "the backend refused the request with {status}; no reason was seen"
+    return symptom(message, end, remedy=REMEDY, status=end["status"])
 
 
-def remedy(title: str) -> Remedy:
-    """What to do about a refusal."""
-    return Remedy(title, ("Read the answer's body in the browser's network panel: it names the reason.", "Correct that, and send the request again."))
+def reason(case: Case, status: int) -> Evidence | None:
+    """What says why: a token or coins, any reason beside a 4xx, or the user's own session refused by Auth."""
+    told = [e for e in case.errors(None) if not e["setting"]]
+    known = next((e for e in told if WHY.search(e["text"])), None)
+    if known is None and status < 500:
+        known = next((e for e in told if e["answer_status"]), None)
+    if known is None and status in (401, 403):
+        known = next((e for e in case.of("supabase.call") if e["service"] == "auth" and refused(e)), None)
+    return known

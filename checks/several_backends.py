@@ -21,7 +21,10 @@ reads: tuple[str, ...] = ()
 
 REMEDY = Remedy(
     "Leave one process on the port",
-    ("Find who holds it (Linux: ss -ltnp; Windows: netstat -ano).", "Stop that process, then start the backend and see that it stays."),
+    (
+        "Find who holds it (Linux: ss -ltnp; Windows: netstat -ano).",
+        "Stop that process, then start the backend and see that it stays.",
+    ),
     command="ss -ltnp 'sport = :8000'",
 )
 
@@ -34,4 +37,9 @@ def look(case: Case) -> Finding:
         return passed("the backend took its port and started", started)
     if taken is None:
         return unknown("who listens on the backend's port can only be seen while it runs")
-    return warned("a backend could not start because its port was taken: {text}", taken, remedy=REMEDY, text=str(taken["text"])[:120])
+    return warned(
+        "a backend could not start because its port was taken: {text}",
+        taken,
+        remedy=REMEDY,
+        text=str(taken["text"])[:120],
+    )

@@ -43,11 +43,20 @@ def look(case: Case) -> Finding:
         return passed("the key was accepted for the upload", stored.evidence)
     for refusal in case.storage_refusals:
         if REFUSED.search(f"{refusal['message']} {refusal['code']}"):
-            return failed("the backend's Supabase key was refused: {text}", refusal, *expired(case), remedy=REMEDY, text=str(refusal["message"])[:120])
+            return failed(
+                "the backend's Supabase key was refused: {text}",
+                refusal,
+                *expired(case),
+                remedy=REMEDY,
+                text=str(refusal["message"])[:120],
+            )
     call = next((e for e in case.of("supabase.call") if e["service"] == "rest" and e["status"] == 401), None)
     if call is not None:
         return failed("the database refused the backend's own key with 401", call, *expired(case), remedy=REMEDY)
-    if case.storage_refusals and any("row-level security" in str(e["message"]) or "ucket not found" in str(e["message"]) for e in case.storage_refusals):
+    if case.storage_refusals and any(
+        "row-level security" in str(e["message"]) or "ucket not found" in str(e["message"])
+        for e in case.storage_refusals
+    ):
         return passed("Storage looked past the key", case.storage_refusals[0])
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
@@ -56,4 +65,8 @@ def look(case: Case) -> Finding:
 
 def expired(case: Case) -> tuple[Evidence, ...]:
     """What the settings say of the key."""
-    return tuple(e for e in case.of("env.setting") if "SUPABASE" in e["name"].upper() and "KEY" in e["name"].upper() and e["fault"])[:1]
+    return tuple(
+        e
+        for e in case.of("env.setting")
+        if "SUPABASE" in e["name"].upper() and "KEY" in e["name"].upper() and e["fault"]
+    )[:1]

@@ -31,7 +31,11 @@ REMEDY = Remedy(
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    keys = [e for e in case.of("env.setting") if "SUPABASE" in e["name"].upper() and "SERVICE" in e["name"].upper() and e["role"]]
+    keys = [
+        e
+        for e in case.of("env.setting")
+        if "SUPABASE" in e["name"].upper() and "SERVICE" in e["name"].upper() and e["role"]
+    ]
     if not keys:
         return unknown("the backend's Supabase key was not seen")
     key = keys[-1]
@@ -42,4 +46,6 @@ def look(case: Case) -> Finding:
         return passed("the upload succeeded with this key", stored.evidence)
     refusals = case.storage_refusals
     report = failed if refusals else warned
-    return report("'{name}' holds an anon key where a service key is needed", key, *refusals[:1], remedy=REMEDY, name=key["name"])
+    return report(
+        "'{name}' holds an anon key where a service key is needed", key, *refusals[:1], remedy=REMEDY, name=key["name"]
+    )

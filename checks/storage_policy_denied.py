@@ -36,7 +36,13 @@ def look(case: Case) -> Finding:
         return passed("the upload was allowed", stored.evidence)
     for refusal in case.storage_refusals:
         if "row-level security" in str(refusal["message"]):
-            return failed("row-level security refused the upload: {text}", refusal, *case.of("storage.upload")[:1], remedy=REMEDY, text=refusal["message"])
+            return failed(
+                "row-level security refused the upload: {text}",
+                refusal,
+                *case.of("storage.upload")[:1],
+                remedy=REMEDY,
+                text=refusal["message"],
+            )
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
     return unknown("no answer of Storage about its policies was seen")

@@ -37,7 +37,9 @@ def look(case: Case) -> Finding:
     for e in case.of("storage.upload") + case.storage_refusals:
         if isinstance(e["status"], int) and (e["status"] >= 500 or e["status"] == 429):
             return failed("Storage answered {status}", e, remedy=REMEDY, status=e["status"])
-    lost = next((e for e in case.errors("upload") if e["network"] and e["service"] == "storage" and not e["library"]), None)
+    lost = next(
+        (e for e in case.errors("upload") if e["network"] and e["service"] == "storage" and not e["library"]), None
+    )
     if lost is not None:
         return failed("Storage did not answer the upload: {text}", lost, remedy=REMEDY, text=str(lost["text"])[:160])
     if case.storage_refusals:

@@ -15,7 +15,19 @@ When it is wrong
     outranked by the body that was really sent.
 """
 
-from diagnose.model import IMAGE_TO_IMAGE, Case, Finding, Link, Remedy, failed, not_applicable, noted, passed, same_number, unknown
+from diagnose.model import (
+    IMAGE_TO_IMAGE,
+    Case,
+    Finding,
+    Link,
+    Remedy,
+    failed,
+    not_applicable,
+    noted,
+    passed,
+    same_number,
+    unknown,
+)
 
 link = Link.PAYLOAD
 because = ("backend_stale",)
@@ -41,10 +53,20 @@ def look(case: Case) -> Finding:
         return unknown("the whole payload was not seen")
     if same_number(value, wanted):
         return passed("the strength sent is {value}", sent, value=value)
-    asked = next((e for e in case.of("request.body") if any((e["params"] or {}).get(key) == value for key in NAMES)), None)
+    asked = next(
+        (e for e in case.of("request.body") if any((e["params"] or {}).get(key) == value for key in NAMES)), None
+    )
     if asked is not None and value is not None:
         return noted("the request itself asked for strength {value}", asked, sent, value=value)
-    remedy = Remedy(f"Send '{name}': {wanted}", (f"Set '{name}' to {wanted} where the payload is built, and restart the backend.", "If the value sent is meant, write it into the profile's [payload]."))
+    remedy = Remedy(
+        f"Send '{name}': {wanted}",
+        (
+            f"Set '{name}' to {wanted} where the payload is built, and restart the backend.",
+            "If the value sent is meant, write it into the profile's [payload].",
+        ),
+    )
     if value is None:
         return failed("no strength was sent, and the profile wants {wanted}", sent, remedy=remedy, wanted=wanted)
-    return failed("the strength sent is {value}, and the profile wants {wanted}", sent, remedy=remedy, value=value, wanted=wanted)
+    return failed(
+        "the strength sent is {value}, and the profile wants {wanted}", sent, remedy=remedy, value=value, wanted=wanted
+    )

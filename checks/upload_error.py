@@ -45,7 +45,9 @@ def look(case: Case) -> Finding:
     raised = next((e for e in case.errors("upload") if e["library"]), None)
     raised = raised or next((e for e in case.errors(None) if e["library"] and OWN.search(e["text"])), None)
     if raised is not None:
-        return failed("the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160])
+        return failed(
+            "the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160]
+        )
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
     return unknown("no error of the client library was seen")

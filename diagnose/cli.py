@@ -22,10 +22,12 @@ WHERE = ("prompt_log.json", "backend/prompt_log.json")
 class Commands(click.Group):
     """The commands, in the order in which they are needed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self.commands)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -54,16 +56,36 @@ def cli() -> None:
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that gives an answer."""
     options = [
-        click.option("--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."),
-        click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."),
+        click.option(
+            "--profile",
+            "profile_name",
+            metavar="NAME|FILE",
+            help="What is meant to happen: seed, flux-2-edit, or a TOML file.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=FORMATS,
+            default="text",
+            show_default=True,
+            help="Text for people, JSON for machines.",
+        ),
         click.option("--entry", type=int, metavar="N", help="The N-th entry, from 0; negative from the end."),
         click.option("--at", metavar="TIME", help="The attempt nearest to, and not after, this time."),
         click.option("--match", metavar="TEXT", help="The newest attempt that holds this text."),
         click.option("--all", "every", is_flag=True, help="Every attempt, oldest first."),
         click.option("--expect", type=EXPECTED, help="Exit 1 unless this mode was used."),
         click.option("--offline", is_flag=True, help="Forbid all network use (files alone never need it)."),
-        click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale]."),
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in the text."),
+        click.option(
+            "--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale]."
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colours in the text.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Every check, and how the evidence was read."),
     ]
     for option in reversed(options):
@@ -96,7 +118,9 @@ def latest_log(file: str | None, **options: Any) -> None:
 @cli.command()
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
 @click.option("--prompt-log", "prompt_log", multiple=True, metavar="FILE", help="A prompt_log.json.")
-@click.option("--backend-log", "backend_log", multiple=True, metavar="FILE", help="The backend's log; rotated and .gz logs too.")
+@click.option(
+    "--backend-log", "backend_log", multiple=True, metavar="FILE", help="The backend's log; rotated and .gz logs too."
+)
 @click.option("--response", multiple=True, metavar="FILE", help="The API's answer, whole or its body.")
 @click.option("--request", "request_", multiple=True, metavar="FILE", help="The request, whole or its body, or a HAR.")
 @click.option("--source", multiple=True, metavar="FOLDER", help="The backend's source folder.")
@@ -113,7 +137,13 @@ def checklist(paths: tuple[str, ...], **options: Any) -> None:
     profile = _profile(options["profile_name"])
     named = [
         (kind, Path(name))
-        for kind, key in (("prompt_log", "prompt_log"), ("backend_log", "backend_log"), ("response", "response"), ("request", "request_"), ("source", "source"))
+        for kind, key in (
+            ("prompt_log", "prompt_log"),
+            ("backend_log", "backend_log"),
+            ("response", "response"),
+            ("request", "request_"),
+            ("source", "source"),
+        )
         for name in options.pop(key)
     ]
 
@@ -143,10 +173,16 @@ def _answer(gather: Callable[[], Any], profile: Profile, checklist: bool, **opti
         bundle = collect.Bundle(notes=[error.message])
     selector = normalise.Selector(options["entry"], options["at"], options["match"])
     notes = bundle.notes if options["verbose"] else [n for n in bundle.notes if "ticket" in n or "were read" in n]
-    unreadable = bundle.empty or (bundle.given <= {"prompt_log"} and not any(log.entries for _, log in bundle.prompt_logs))
+    unreadable = bundle.empty or (
+        bundle.given <= {"prompt_log"} and not any(log.entries for _, log in bundle.prompt_logs)
+    )
     if unreadable:
         faults = [f"{name}: {fault.message}" for name, log in bundle.prompt_logs for fault in log.faults]
-        notes = [*bundle.notes, *faults, "nothing was found that tells of a generation; give a prompt log, a backend log or an answer"]
+        notes = [
+            *bundle.notes,
+            *faults,
+            "nothing was found that tells of a generation; give a prompt log, a backend log or an answer",
+        ]
     cases = normalise.cases(bundle, profile, selector, options["every"])
     diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
     if unreadable and options["form"] == "text" and all(d.root is None for d in diagnoses):
@@ -231,7 +267,9 @@ def _found(file: str | None, profile: Profile) -> Path:
     for place in places:
         if Path(place).is_file():
             return Path(place)
-    raise NothingReadable(f"no prompt log found in {Path.cwd()}: looked for {', '.join(places)}; name a file, e.g. diagnose latest-log path/to/prompt_log.json")
+    raise NothingReadable(
+        f"no prompt log found in {Path.cwd()}: looked for {', '.join(places)}; name a file, e.g. diagnose latest-log path/to/prompt_log.json"
+    )
 
 
 def _stdin() -> bytes:
@@ -250,7 +288,9 @@ def _write(text: str) -> None:
 
 @cli.command("explain")
 @click.argument("check")
-@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
 def explain_command(check: str, form: str) -> None:
     """Show the page of one check: what it looks at, why it matters, how to put it right."""
     from diagnose import registry
@@ -261,7 +301,10 @@ def explain_command(check: str, form: str) -> None:
         import difflib
 
         near = difflib.get_close_matches(check, list(known), 1)
-        raise UnknownName(f"there is no check '{check}'" + (f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them"))
+        raise UnknownName(
+            f"there is no check '{check}'"
+            + (f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them")
+        )
     found = known[check]
     if form == "json":
         _json({**_row(found), "page": found.page.strip()})
@@ -272,7 +315,9 @@ def explain_command(check: str, form: str) -> None:
 
 
 @cli.command("checks")
-@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
 def checks_command(form: str) -> None:
     """List every check with the fault it finds."""
     from diagnose import registry
@@ -289,7 +334,13 @@ def checks_command(form: str) -> None:
 
 
 def _row(check: Any) -> dict[str, Any]:
-    return {"id": check.id, "link": str(check.link), "fault": check.fault, "because": list(check.because), "reads": list(check.reads)}
+    return {
+        "id": check.id,
+        "link": str(check.link),
+        "fault": check.fault,
+        "because": list(check.because),
+        "reads": list(check.reads),
+    }
 
 
 def _json(value: Any) -> None:
@@ -303,8 +354,16 @@ def _json(value: Any) -> None:
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--schema", "name", default="prompt_log", show_default=True, help="The schema to validate against; see `diagnose schema`.")
-@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines.")
+@click.option(
+    "--schema",
+    "name",
+    default="prompt_log",
+    show_default=True,
+    help="The schema to validate against; see `diagnose schema`.",
+)
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
 def validate(files: tuple[str, ...], name: str, form: str) -> None:
     """Check files against a JSON Schema.
 
@@ -326,7 +385,10 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
             continue
         result = schema.validate(data, name)
         code = code if result.valid or code is Exit.NOTHING_READABLE else Exit.NOT_SOUND
-        errors = [{"pointer": e.pointer, "line": e.line, "column": e.column, "message": mask.text(e.message)} for e in result.errors]
+        errors = [
+            {"pointer": e.pointer, "line": e.line, "column": e.column, "message": mask.text(e.message)}
+            for e in result.errors
+        ]
         shown.append({"file": file, "valid": result.valid, "errors": errors, "total": result.total})
         if form == "text":
             _validation(file, result.valid, errors, result.total)
@@ -344,7 +406,9 @@ def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int
     for error in errors:
         click.echo(visible(f"{file}:{error['line']}:{error['column']}: {error['pointer'] or '/'}: {error['message']}"))
     rest = total - len(errors)
-    click.echo(f"{file}: invalid, {total} error{'s' if total != 1 else ''}" + (f" ({rest} more not shown)" if rest > 0 else ""))
+    click.echo(
+        f"{file}: invalid, {total} error{'s' if total != 1 else ''}" + (f" ({rest} more not shown)" if rest > 0 else "")
+    )
 
 
 @cli.command("schema")
@@ -364,14 +428,38 @@ def schema_command(name: str | None) -> None:
 
 
 @cli.command()
-@click.option("--break", "broken", metavar="CHECK", help="Break this one and show the whole answer; see `diagnose demo --list`.")
+@click.option(
+    "--break", "broken", metavar="CHECK", help="Break this one and show the whole answer; see `diagnose demo --list`."
+)
 @click.option("--list", "listed", is_flag=True, help="List what can be broken.")
-@click.option("--score", is_flag=True, help="Count right answers and false blame, with full evidence and with sources taken away.")
-@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Leave the evidence files in this folder.")
-@click.option("--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines (with --break and --score).")
+@click.option(
+    "--score", is_flag=True, help="Count right answers and false blame, with full evidence and with sources taken away."
+)
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Leave the evidence files in this folder.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=FORMATS,
+    default="text",
+    show_default=True,
+    help="Text for people, JSON for machines (with --break and --score).",
+)
 @click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in the text.")
-def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, form: str, lang: str | None, color: str) -> None:
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours in the text.",
+)
+def demo(
+    broken: str | None, listed: bool, score: bool, keep: Path | None, form: str, lang: str | None, color: str
+) -> None:
     """Break a small backend link by link, and explain each failure from its files.
 
     The backend is real and runs in memory: nothing is installed, started or contacted.
@@ -435,7 +523,10 @@ def _demo_all(chosen: list[Any], folder: Path, options: dict[str, Any]) -> None:
             page.short(fault.title, score.answer(place, score.written(place), fault.profile))
         _write(shown.get().rstrip("\n"))
     page.console.print()
-    page.line(f"{len(chosen)} faults. One in full: diagnose demo --break bucket_missing. How often it is right: diagnose demo --score", "dim")
+    page.line(
+        f"{len(chosen)} faults. One in full: diagnose demo --break bucket_missing. How often it is right: diagnose demo --score",
+        "dim",
+    )
 
 
 def _score(chosen: list[Any], folder: Path, form: str) -> None:
@@ -449,7 +540,9 @@ def _score(chosen: list[Any], folder: Path, form: str) -> None:
             blamed = sum(r.blamed for r in row.removals)
             kept = [r for r in row.removals if "backend.log" in r.present]
             named = root.check if root is not None else (fault.check if row.right else "-")
-            click.echo(f"{'right' if row.right else 'WRONG':<6} {fault.name:<36} {named:<28} blamed {blamed}/{len(row.removals)}  named with log {sum(r.named for r in kept)}/{len(kept)}")
+            click.echo(
+                f"{'right' if row.right else 'WRONG':<6} {fault.name:<36} {named:<28} blamed {blamed}/{len(row.removals)}  named with log {sum(r.named for r in kept)}/{len(kept)}"
+            )
     removals = [r for row in rows for r in row.removals]
     kept = [r for r in removals if "backend.log" in r.present]
     total = {
@@ -467,7 +560,9 @@ def _score(chosen: list[Any], folder: Path, form: str) -> None:
         return
     click.echo(f"\nTop-1 {total['top1']:.2f} over {len(rows)} faults with full evidence")
     click.echo(f"False blame {total['false_blame']} in {len(removals)} answers with sources taken away")
-    click.echo(f"The fault is named or suspected in {total['suspected']:.3f}, and named where the backend's log is kept in {total['named_with_log']:.3f}")
+    click.echo(
+        f"The fault is named or suspected in {total['suspected']:.3f}, and named where the backend's log is kept in {total['named_with_log']:.3f}"
+    )
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def diagnose(case: Case, findings: Sequence[Finding] | None = None, notes: Seque
         interval=_interval(case, table, broken),
         chain=chain,
         because=_because(answer, root, path, table),
-        counterfactual=_counterfactual(case, answer, root, broken),
+        counterfactual=_counterfactual(case, answer, root),
         conflicts=_conflicts(case),
         missing=missing_pieces(case, table, chain),
         checklist=_checklist(case, table, answer),
@@ -201,7 +201,9 @@ def _counts(case: Case, link: Link, answer: _Answer) -> bool:
     return False
 
 
-def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link | None) -> tuple[Finding | None, list[str]]:
+def _root(
+    case: Case, table: dict[str, Finding], answer: _Answer, broken: Link | None
+) -> tuple[Finding | None, list[str]]:
     """The first broken link's most specific failing check, and the way there; None when it cannot be told."""
     if table["prompt_log_corrupt"].status is Status.FAIL:
         return table["prompt_log_corrupt"], ["prompt_log_corrupt"]
@@ -213,7 +215,9 @@ def _root(case: Case, table: dict[str, Finding], answer: _Answer, broken: Link |
         return None, []
     chosen, path = candidates[0], [candidates[0].check]
     while True:
-        causes = [table[c] for c in registry.by_id()[chosen.check].because if table[c].status in FAULTS and c not in path]
+        causes = [
+            table[c] for c in registry.by_id()[chosen.check].because if table[c].status in FAULTS and c not in path
+        ]
         deeper = [c for c in causes if not (c.status is Status.WARN and registry.in_chain(c.check))]
         if not deeper:
             break
@@ -253,10 +257,21 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
     span = set(CHAIN[start:end]) | ({Link.REQUEST} if table["no_image_sent"].status is Status.NOTE else set())
     if answer.outcome in ("wrong_model", "not_switched") and (broken is None or broken is Link.SELECTION):
         span |= {Link.SELECTION}
-    suspects = {f.check for f in table.values() if f.link in span and not _excluded(case, f) and f.status is not Status.WARN}
+    suspects = {
+        f.check for f in table.values() if f.link in span and not _excluded(case, f) and f.status is not Status.WARN
+    }
     suspects |= {name for check in tuple(suspects) for name in _open_causes(case, table, check)}
-    if answer.outcome == "undetermined" or (answer.outcome == "not_switched" and answer.intended is not True and broken is None):
-        beside = ("backend_stale", "backend_error", "environment_incomplete", "prompt_log_stale", "prompt_log_corrupt", "several_backends")
+    if answer.outcome == "undetermined" or (
+        answer.outcome == "not_switched" and answer.intended is not True and broken is None
+    ):
+        beside = (
+            "backend_stale",
+            "backend_error",
+            "environment_incomplete",
+            "prompt_log_stale",
+            "prompt_log_corrupt",
+            "several_backends",
+        )
         suspects |= {name for name in beside if not _excluded(case, table[name])}
     if answer.outcome == "not_switched" and case.profile.fallback == "refuse":
         # an entry that this profile's code cannot have written says nothing of the newest attempt
@@ -323,7 +338,11 @@ def _status(case: Case, found: list[Finding], link: Link, broken: Link | None, r
         return Status.NOTE
     if Status.WARN in statuses:
         return Status.WARN
-    if root is not None and root.status is Status.NOTE and link in (Link.DECODE, Link.UPLOAD, Link.IMAGE_URL, Link.PAYLOAD):
+    if (
+        root is not None
+        and root.status is Status.NOTE
+        and link in (Link.DECODE, Link.UPLOAD, Link.IMAGE_URL, Link.PAYLOAD)
+    ):
         return Status.NOT_APPLICABLE
     if statuses <= {Status.NOT_APPLICABLE}:
         return Status.NOT_APPLICABLE
@@ -376,7 +395,9 @@ def _checklist(case: Case, table: dict[str, Finding], answer: _Answer) -> tuple[
     return tuple(_question(case, table, answer, *question) for question in QUESTIONS)
 
 
-def _question(case: Case, table: dict[str, Finding], answer: _Answer, name: str, link: Link | None, checks: tuple[str, ...]) -> Question:
+def _question(
+    case: Case, table: dict[str, Finding], answer: _Answer, name: str, link: Link | None, checks: tuple[str, ...]
+) -> Question:
     found = [table[check] for check in checks]
     proof = next((f.evidence for f in found if f.status in FAULTS), ())
     product = case.product(link) if link is not None else None
@@ -443,7 +464,7 @@ _CHANGES = {
 }
 
 
-def _counterfactual(case: Case, answer: _Answer, root: Finding | None, broken: Link | None) -> Counterfactual | None:
+def _counterfactual(case: Case, answer: _Answer, root: Finding | None) -> Counterfactual | None:
     """What the decision would have chosen without the root: replayed, and the next blockers behind it."""
     if root is None or answer.outcome not in ("not_switched", "refused") or root.link not in _CHANGES:
         return None
@@ -452,7 +473,9 @@ def _counterfactual(case: Case, answer: _Answer, root: Finding | None, broken: L
         return None
     changes = tuple(_CHANGES[link] for link in BEFORE_SELECTION[BEFORE_SELECTION.index(root.link) :])
     edited = _edited(case, model)
-    later = [check for check in registry.checks() if check.link in CHAIN and CHAIN.index(check.link) > CHAIN.index(root.link)]
+    later = [
+        check for check in registry.checks() if check.link in CHAIN and CHAIN.index(check.link) > CHAIN.index(root.link)
+    ]
     blockers = tuple(f.check for f in registry.run(edited, later) if f.status in FAULTS)
     return Counterfactual(changes, IMAGE_TO_IMAGE, model, verified, blockers)
 
@@ -476,15 +499,23 @@ def _replayed(case: Case, answer: _Answer) -> tuple[str | None, str | None]:
 
 def _edited(case: Case, model: str) -> Case:
     """The case as it would look had every link up to the decision held: what stands in the way then shows itself."""
-    kept = [e for e in case.evidence if e.kind in ("env.setting", "fal.schema", "source.model", "source.choice", "storage.fetch", "given")]
+    kept = [
+        e
+        for e in case.evidence
+        if e.kind in ("env.setting", "fal.schema", "source.model", "source.choice", "storage.fetch", "given")
+    ]
     host = next((e["host"] for e in case.of("storage.upload", "env.setting") if e["host"]), "example.supabase.co")
-    bucket = next((e["bucket"] for e in case.of("storage.upload", "upload.started") if e["bucket"]), case.profile.bucket)
+    bucket = next(
+        (e["bucket"] for e in case.of("storage.upload", "upload.started") if e["bucket"]), case.profile.bucket
+    )
     url = f"https://{host}/storage/v1/object/public/{bucket}/picture.jpg"
     at = "(replayed)"
     body = {**case.profile.payload, case.profile.image_key: [url] if case.profile.image_key.endswith("s") else url}
     made = [
         Evidence("request.received", at, Witness.LOGGED, {"images": 1, "names": [], "by": "log"}),
-        Evidence("storage.upload", at, Witness.WIRE, {"host": host, "bucket": bucket, "path": "picture.jpg", "status": 200}),
+        Evidence(
+            "storage.upload", at, Witness.WIRE, {"host": host, "bucket": bucket, "path": "picture.jpg", "status": 200}
+        ),
         Evidence("image_url", at, Witness.LOGGED, {"url": url, "origin": "replayed"}),
         Evidence("model", at, Witness.SENT, {"model": model, "by": "replayed"}),
         Evidence("payload", at, Witness.SENT, {"body": {"prompt": "", **body}, "model": model, "complete": True}),

@@ -91,8 +91,41 @@ FAULTS = (Status.FAIL, Status.WARN)
 
 _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(
-        "model mode url text stage service host bucket path method error message code type role project shape fault file name"
-        " format prompt by setting request_id with_image without_image test timestamp pointer kind origin carrier".split(),
+        [
+            "model",
+            "mode",
+            "url",
+            "text",
+            "stage",
+            "service",
+            "host",
+            "bucket",
+            "path",
+            "method",
+            "error",
+            "message",
+            "code",
+            "type",
+            "role",
+            "project",
+            "shape",
+            "fault",
+            "file",
+            "name",
+            "format",
+            "prompt",
+            "by",
+            "setting",
+            "request_id",
+            "with_image",
+            "without_image",
+            "test",
+            "timestamp",
+            "pointer",
+            "kind",
+            "origin",
+            "carrier",
+        ],
         str,
     ),
     **dict.fromkeys(("body", "params", "schema"), Mapping),
@@ -235,6 +268,9 @@ class Subject(NamedTuple):
     source: str | None = None
 
 
+NO_SUBJECT = Subject()
+
+
 @dataclass(frozen=True)
 class Seen:
     """The product of a link was seen."""
@@ -270,7 +306,7 @@ class Case:
 
     profile: Profile
     evidence: tuple[Evidence, ...]
-    subject: Subject = Subject()
+    subject: Subject = NO_SUBJECT
 
     def of(self, *kinds: str) -> tuple[Evidence, ...]:
         """Evidence of these kinds, strongest witness first, in the order it was seen; claims are left out."""

@@ -58,7 +58,9 @@ def cases(bundle: Bundle, profile: Profile, selector: Selector | None = None, ev
     rows = _rows(bundle)
     subject = _attach(bundle, rows)
     if every:
-        return [_case(row, bundle, profile, _leftover(rows, row)) for row in rows] or [_case(_Row(), bundle, profile, None)]
+        return [_case(row, bundle, profile, _leftover(rows, row)) for row in rows] or [
+            _case(_Row(), bundle, profile, None)
+        ]
     if selector is not None and (selector.entry, selector.at, selector.match) != (None, None, None):
         row = _select(rows, selector)
     else:
@@ -138,14 +140,18 @@ def _compatible(entry: Mapping[str, Any], attempt: backend_log.Attempt) -> bool:
         return False  # ended before a model was chosen: such an attempt leaves no entry
     if models and model and model not in models:
         return False
-    if _entry_keys(entry) and any(e.kind == "image_url" and e["url"] and e["url"].startswith("http") for e in attempt.evidence):
+    if _entry_keys(entry) and any(
+        e.kind == "image_url" and e["url"] and e["url"].startswith("http") for e in attempt.evidence
+    ):
         return False  # both name a picture, and not the same
     prompt = sent.get("prompt") if isinstance(sent, Mapping) else None
     return not (attempt.prompts and isinstance(prompt, str)) or any(_same_prompt(prompt, p) for p in attempt.prompts)
 
 
 def _same_prompt(one: str, two: str) -> bool:
-    short, long = sorted((" ".join(one.split()).removesuffix("..."), " ".join(two.split()).removesuffix("...")), key=len)
+    short, long = sorted(
+        (" ".join(one.split()).removesuffix("..."), " ".join(two.split()).removesuffix("...")), key=len
+    )
     return bool(short) and long.startswith(short[:180])
 
 
@@ -226,7 +232,7 @@ def _no_entry_of(answer: documents.Exchange, entry: prompt_log.Entry) -> bool:
         return False
     stages = {e["stage"] for e in answer.evidence if e.kind == "error"}
     early = any(e.kind == "request.invalid" for e in answer.evidence) or stages & {"decode", "upload"}
-    return bool(early) or answer.status in (401, 402, 413, 415) and "generation" not in stages
+    return bool(early) or (answer.status in (401, 402, 413, 415) and "generation" not in stages)
 
 
 def _leftover(rows: Sequence[_Row], subject: _Row) -> _Row | None:
@@ -287,7 +293,9 @@ def _case(row: _Row, bundle: Bundle, profile: Profile, stale: _Row | None) -> Ca
         evidence += (e for e in entry_evidence(row.entry, source) if not (row.excerpt and e.kind == "record.invalid"))
     if stale is not None and stale.entry is not None:
         fields = {"timestamp": stale.time, "model": _entry_model(stale.entry.value)}
-        evidence.append(Evidence("record.stale", f"{stale.entry_source}#/{stale.entry.index}", Witness.FORECAST, fields))
+        evidence.append(
+            Evidence("record.stale", f"{stale.entry_source}#/{stale.entry.index}", Witness.FORECAST, fields)
+        )
     evidence += _record_faults(bundle)
     evidence += bundle.common
     evidence += [e for log in bundle.logs for e in log.common]
@@ -318,7 +326,9 @@ def entry_evidence(entry: prompt_log.Entry, source: str) -> Iterator[Evidence]:
     def forecast(kind: str, path: str, **fields: Any) -> Evidence:
         return Evidence(kind, source + path, Witness.FORECAST, fields)
 
-    yield forecast("record.entry", "", era=era, timestamp=value.get("timestamp"), mode=value.get("generation_mode"), value=value)
+    yield forecast(
+        "record.entry", "", era=era, timestamp=value.get("timestamp"), mode=value.get("generation_mode"), value=value
+    )
     fault = schema.entry_fault(value)
     if fault is not None:
         yield forecast("record.invalid", fault[0], pointer=fault[0] or "/", message=fault[1])
@@ -337,7 +347,9 @@ def entry_evidence(entry: prompt_log.Entry, source: str) -> Iterator[Evidence]:
             yield forecast("model", "/fal_request/model", model=model, by="entry")
         body = {k: v for k, v in sent.items() if k != "model"}
         if body:
-            yield forecast("payload", "/fal_request", body=body, model=model if isinstance(model, str) else None, complete=True)
+            yield forecast(
+                "payload", "/fal_request", body=body, model=model if isinstance(model, str) else None, complete=True
+            )
     mode = value.get("generation_mode")
     if isinstance(mode, str):
         # derived by the logger from what it was given, so the model's name outranks it
@@ -352,7 +364,9 @@ def _flags(value: dict[str, Any], request: Mapping[str, Any], source: str) -> It
     if raised or (isinstance(number, int) and not isinstance(number, bool) and number > 0):
         at = f"{source}/request/{raised[0] if raised else 'num_product_images'}"
         names = [flag.removeprefix("has_") for flag in raised] or ["product_images"]
-        yield Evidence("request.received", at, Witness.FORECAST, {"images": max(len(raised), 1), "names": names, "by": "flags"})
+        yield Evidence(
+            "request.received", at, Witness.FORECAST, {"images": max(len(raised), 1), "names": names, "by": "flags"}
+        )
     elif any(flag in request for flag in _FLAGS) and prompt_log.absence_is_proved(value):
         at = f"{source}/request/{next(flag for flag in reversed(_FLAGS) if flag in request)}"
         yield Evidence("request.received", at, Witness.FORECAST, {"images": 0, "names": [], "by": "flags"})
@@ -371,10 +385,19 @@ def _own(value: Mapping[str, Any], source: str) -> Iterator[Evidence]:
     sent = value.get("sent")
     model = _entry_model(value)
     if isinstance(sent, Mapping) and sent:
-        yield Evidence("payload", f"{source}/sent", Witness.SENT, {"body": dict(sent), "model": model, "complete": True})
+        yield Evidence(
+            "payload", f"{source}/sent", Witness.SENT, {"body": dict(sent), "model": model, "complete": True}
+        )
     status = value.get("status")
     if isinstance(status, int) and not isinstance(status, bool) and model and value.get("fal_request_id"):
-        fields = {"model": model, "status": status, "method": "POST", "queue": False, "final": True, "request_id": value.get("fal_request_id")}
+        fields = {
+            "model": model,
+            "status": status,
+            "method": "POST",
+            "queue": False,
+            "final": True,
+            "request_id": value.get("fal_request_id"),
+        }
         yield Evidence("fal.call", f"{source}/status", Witness.LOGGED, fields)
 
 
@@ -382,7 +405,12 @@ def _record_faults(bundle: Bundle) -> Iterator[Evidence]:
     for name, log in bundle.prompt_logs:
         for fault in log.faults:
             at = name if fault.byte is None else f"{name}@{fault.byte}"
-            yield Evidence("record.fault", at, Witness.OBSERVED, {"kind": fault.kind, "message": fault.message, "byte": fault.byte, "entries": len(log.entries)})
+            yield Evidence(
+                "record.fault",
+                at,
+                Witness.OBSERVED,
+                {"kind": fault.kind, "message": fault.message, "byte": fault.byte, "entries": len(log.entries)},
+            )
 
 
 def _schemas(evidence: Sequence[Evidence], profile: Profile) -> Iterator[Evidence]:
@@ -392,4 +420,9 @@ def _schemas(evidence: Sequence[Evidence], profile: Profile) -> Iterator[Evidenc
         known = schema.fal_input(model)
         if known is not None:
             date = known.get("x-date", "")
-            yield Evidence("fal.schema", f"fal's input schema of {model} ({date})", Witness.LOGGED, {"model": model, "schema": known})
+            yield Evidence(
+                "fal.schema",
+                f"fal's input schema of {model} ({date})",
+                Witness.LOGGED,
+                {"model": model, "schema": known},
+            )

@@ -120,7 +120,9 @@ def build(table: Mapping[str, Any], where: str) -> Profile:
     return _assemble(table, models, payload, fallback)
 
 
-def _assemble(table: Mapping[str, Any], models: Mapping[str, Any], payload: Mapping[str, Any], fallback: str) -> Profile:
+def _assemble(
+    table: Mapping[str, Any], models: Mapping[str, Any], payload: Mapping[str, Any], fallback: str
+) -> Profile:
     request, storage = table.get("request", {}), table.get("storage", {})
     backend, record = table.get("backend", {}), table.get("record", {})
     return Profile(

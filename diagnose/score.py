@@ -62,7 +62,10 @@ def row(fault: faults.Fault, folder: Path) -> Row:
         for count in range(1, len(sources))
         for present in itertools.combinations(sources, count)
     )
-    right = named(fault, found) and (found.outcome, found.generation) == (fault.expected.outcome, fault.expected.generation)
+    right = named(fault, found) and (found.outcome, found.generation) == (
+        fault.expected.outcome,
+        fault.expected.generation,
+    )
     return Row(fault, found, right, removals)
 
 
@@ -80,6 +83,8 @@ def _removal(fault: faults.Fault, found: Diagnosis, present: tuple[str, ...]) ->
     # a deeper cause may stay unseen: the refusal that it led to is then the right answer
     innocent = found.root is not None and found.root.status is not Status.NOTE
     blamed = innocent and not hit and fault.check not in found.deeper
-    suspected = hit or fault.check in found.suspects or fault.check in found.deeper or (root is None and explain.sound(found))
+    suspected = (
+        hit or fault.check in found.suspects or fault.check in found.deeper or (root is None and explain.sound(found))
+    )
     caused = root is not None and (fault.check in found.deeper or root in CAUSED.get(fault.check, ()))
     return Removal(present, root, suspected or caused, blamed and not caused, hit or caused)

@@ -58,7 +58,9 @@ class Example:
         """Raise AssertionError, in words, when the check says otherwise."""
         found = self.finding()
         if found.status != self.status:
-            raise AssertionError(f"{self.name}: {self.status} was wanted, and {self.check} says {found.status}: {found.message}")
+            raise AssertionError(
+                f"{self.name}: {self.status} was wanted, and {self.check} says {found.status}: {found.message}"
+            )
         if self.says not in str(found.message):
             raise AssertionError(f"{self.name}: {self.says!r} was wanted in the message: {found.message}")
 
@@ -77,7 +79,9 @@ def examples(check: str) -> tuple[Example, ...]:
 
 def fault(check: str) -> Example:
     """The first case in which a check sees its fault."""
-    return next(e for e in examples(check) if e.status in ("fail", "warn") or (check == "no_image_sent" and e.status == "note"))
+    return next(
+        e for e in examples(check) if e.status in ("fail", "warn") or (check == "no_image_sent" and e.status == "note")
+    )
 
 
 def case_of(*evidence: Evidence, profile: str = "seed", **override: Any) -> Case:
@@ -97,7 +101,9 @@ def without(case: Case, *kinds: str) -> Case:
 
 def instead(case: Case, kind: str, /, **fields: Any) -> Case:
     """The case in which the evidence of this kind has these fields instead of its own."""
-    changed = [e if e.kind != kind else Evidence(kind, e.source, e.witness, {**e.fields, **fields}) for e in case.evidence]
+    changed = [
+        e if e.kind != kind else Evidence(kind, e.source, e.witness, {**e.fields, **fields}) for e in case.evidence
+    ]
     return Case(case.profile, tuple(changed), case.subject)
 
 
@@ -113,7 +119,8 @@ def judged_by(name: str, override: Mapping[str, Any]) -> Profile:
 
 def _example(check: str, table: Mapping[str, Any]) -> Example:
     evidence = tuple(
-        Evidence(e["kind"], e["source"], Witness(e["witness"]), _value(e.get("fields", {}))) for e in table.get("evidence", ())
+        Evidence(e["kind"], e["source"], Witness(e["witness"]), _value(e.get("fields", {})))
+        for e in table.get("evidence", ())
     )
     judged = judged_by(table.get("profile", "seed"), table.get("override", {}))
     return Example(check, table["name"], table["status"], table.get("message_contains", ""), Case(judged, evidence))

@@ -13,7 +13,9 @@ def test_case(example: Example) -> None:
 
 
 def test_an_answer_of_the_backend_excludes_it() -> None:
-    mended = also(fault(CHECK).case, seen("request.access", "wire", status=200, method="POST", path="/api/generate-image"))
+    mended = also(
+        fault(CHECK).case, seen("request.access", "wire", status=200, method="POST", path="/api/generate-image")
+    )
     assert look(CHECK, mended).status == "pass"
 
 

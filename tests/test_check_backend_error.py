@@ -19,4 +19,7 @@ def test_the_remedy_names_the_tracebacks_place() -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    assert look(CHECK, instead(without(fault(CHECK).case, "deployment.exception"), "request.access", status=200)).status == "pass"
+    assert (
+        look(CHECK, instead(without(fault(CHECK).case, "deployment.exception"), "request.access", status=200)).status
+        == "pass"
+    )

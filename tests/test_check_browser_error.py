@@ -13,6 +13,8 @@ def test_case(example: Example) -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    clean = case_of(seen("given", "claimed", kinds=["console"]), seen("answer", "wire", status=200, pictures=1, html=False))
+    clean = case_of(
+        seen("given", "claimed", kinds=["console"]), seen("answer", "wire", status=200, pictures=1, html=False)
+    )
     assert look(CHECK, clean).status == "pass"
     assert look(CHECK, also(clean, *fault(CHECK).case.evidence)).status == "warn"

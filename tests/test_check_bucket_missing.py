@@ -23,4 +23,6 @@ def test_a_hostile_name_makes_no_command() -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    assert look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    assert (
+        look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    )

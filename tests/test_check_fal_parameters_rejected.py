@@ -18,4 +18,6 @@ def test_put_right_it_is_gone() -> None:
 
 def test_the_remedy_names_the_key_and_fals_own_words() -> None:
     remedy = fault(CHECK).finding().remedy
-    assert remedy is not None and "'num_inference_steps'" in remedy.title and "less than or equal to 50" in remedy.steps[0]
+    assert (
+        remedy is not None and "'num_inference_steps'" in remedy.title and "less than or equal to 50" in remedy.steps[0]
+    )

@@ -18,5 +18,7 @@ def test_the_message_names_the_field_sent_and_the_fields_read() -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    renamed = instead(fault(CHECK).case, "request.body", images=[{"name": "face_image", "carrier": "data", "fault": None}])
+    renamed = instead(
+        fault(CHECK).case, "request.body", images=[{"name": "face_image", "carrier": "data", "fault": None}]
+    )
     assert look(CHECK, renamed).status == "pass"

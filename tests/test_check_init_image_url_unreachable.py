@@ -17,7 +17,9 @@ def test_put_right_the_rest_cannot_be_known_from_the_evidence() -> None:
     assert look(CHECK, case_of(seen("image_url", url=hosted))).status == "unknown"
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.1.1", "[fd00::1]", "minio"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.1.1", "[fd00::1]", "minio"]
+)
 def test_an_address_no_one_outside_can_reach(host: str) -> None:
     assert look(CHECK, case_of(seen("image_url", url=f"http://{host}:9000/1.jpg"))).status == "fail"
 

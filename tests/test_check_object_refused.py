@@ -18,4 +18,6 @@ def test_every_reason_has_a_remedy_of_its_own() -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    assert look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    assert (
+        look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    )

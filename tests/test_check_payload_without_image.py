@@ -19,7 +19,9 @@ def test_it_is_a_symptom() -> None:
 def test_the_remedy_says_whether_a_text_or_a_list_is_wanted() -> None:
     edit = "fal-ai/flux-2/lora/edit"
     plural = case_of(
-        seen("payload", "sent", body={"prompt": "x", "image_url": "https://a.example/1.jpg"}, model=edit, complete=True),
+        seen(
+            "payload", "sent", body={"prompt": "x", "image_url": "https://a.example/1.jpg"}, model=edit, complete=True
+        ),
         seen("fal.call", "wire", model=edit, status=422, final=True),
         profile="flux-2-edit",
     )

@@ -34,4 +34,6 @@ def test_a_policy_and_a_key_are_never_blamed_together() -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    assert look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    assert (
+        look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    )

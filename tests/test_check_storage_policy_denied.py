@@ -13,4 +13,6 @@ def test_case(example: Example) -> None:
 
 
 def test_put_right_it_is_gone() -> None:
-    assert look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    assert (
+        look(CHECK, instead(without(fault(CHECK).case, "storage.error"), "storage.upload", status=200)).status == "pass"
+    )

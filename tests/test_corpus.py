@@ -70,7 +70,11 @@ def test_the_answer_with_all_evidence_is_right(run: Path, record_property) -> No
     name = found.root.check if found.root else None
     record_property("answer", f"{run.name}: {found.outcome}/{found.generation}/{name}")
     assert outcome_right(found, truth), (found.outcome, found.generation, truth)
-    assert root_right(found, truth) or (name is None and set(truth.root) & set(found.suspects)), (name, found.suspects, truth.root)
+    assert root_right(found, truth) or (name is None and set(truth.root) & set(found.suspects)), (
+        name,
+        found.suspects,
+        truth.root,
+    )
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda p: p.name)
@@ -96,7 +100,9 @@ def test_the_whole_corpus_is_named_well_enough(capsys) -> None:
         first = not run.name.startswith(("imggen", "comic"))
         right["first" if first else "others"] += good
         name = found.root.check if found.root else "-"
-        rows.append(f"{'right' if good else 'WRONG':<6} {run.name:<34} {found.outcome:<13} {found.generation:<13} {name}")
+        rows.append(
+            f"{'right' if good else 'WRONG':<6} {run.name:<34} {found.outcome:<13} {found.generation:<13} {name}"
+        )
     with capsys.disabled():
         print("\n" + "\n".join(rows) + f"\nfirst backend {right['first']}, others {right['others']}, of {len(RUNS)}")
     assert right["first"] == len([r for r in RUNS if not r.name.startswith(("imggen", "comic"))])

@@ -35,7 +35,13 @@ QUESTIONS = [
 
 # --- evidence ------------------------------------------------------------------------------------------------------------
 
-SENT = seen("request.body", "wire", "request.json#/body", format="json", images=[{"name": "face_image", "carrier": "data", "fault": None}])
+SENT = seen(
+    "request.body",
+    "wire",
+    "request.json#/body",
+    format="json",
+    images=[{"name": "face_image", "carrier": "data", "fault": None}],
+)
 NONE_SENT = seen("request.body", "wire", "request.json#/body", format="json", images=[])
 JOINED = seen("joined", by="key")
 RECEIVED = seen("request.received", images=1, names=["face"], by="log")
@@ -43,13 +49,30 @@ NONE_RECEIVED = seen("request.received", images=0, names=[], by="log")
 DECODED = seen("decode.done", text="Input validation passed: 640x800px, format: JPEG")
 TRIED = seen("storage.upload", "wire", "backend.log:31", host=HOST, bucket="public", path="u/face/1.jpg", status=400)
 STORED = seen("storage.upload", "wire", "backend.log:31", host=HOST, bucket="public", path="u/face/1.jpg", status=200)
-NO_BUCKET = seen("storage.error", source="backend.log:32", status=404, error="Bucket not found", message="Bucket not found", code="NoSuchBucket")
+NO_BUCKET = seen(
+    "storage.error",
+    source="backend.log:32",
+    status=404,
+    error="Bucket not found",
+    message="Bucket not found",
+    code="NoSuchBucket",
+)
 ADDRESS = seen("image_url", source="backend.log:35", url=URL, origin="public URL")
 NO_ADDRESS = seen("image_url", source="backend.log:35", url=None, origin="log")
 SEED_BODY = {"prompt": "p", "image_url": URL, "image_strength": 0.5, "num_inference_steps": 7, "guidance_scale": 3.5}
-PICTURE = seen("answer", "wire", "response.json#/body", status=200, pictures=1, urls=["https://v3.fal.media/files/a/1.png"], html=False)
+PICTURE = seen(
+    "answer",
+    "wire",
+    "response.json#/body",
+    status=200,
+    pictures=1,
+    urls=["https://v3.fal.media/files/a/1.png"],
+    html=False,
+)
 CONSTANTS = (
-    seen("source.model", "forecast", "fal_service.py:39", role="image_to_image", model=IMAGE_MODEL, name="IMAGE_TO_IMAGE"),
+    seen(
+        "source.model", "forecast", "fal_service.py:39", role="image_to_image", model=IMAGE_MODEL, name="IMAGE_TO_IMAGE"
+    ),
     seen("source.model", "forecast", "fal_service.py:38", role="text_to_image", model=TEXT_MODEL, name="TEXT_TO_IMAGE"),
 )
 
@@ -60,7 +83,12 @@ def payload(witness: str = "sent", model: str = IMAGE_MODEL, complete: bool = Tr
 
 
 def called(model: str = IMAGE_MODEL, status: int = 200, source: str = "backend.log:52", **more: Any) -> Evidence:
-    return seen("fal.call", "wire", source, **{"model": model, "status": status, "method": "POST", "queue": False, "final": True, **more})
+    return seen(
+        "fal.call",
+        "wire",
+        source,
+        **{"model": model, "status": status, "method": "POST", "queue": False, "final": True, **more},
+    )
 
 
 def announced(model: str, source: str = "backend.log:38") -> Evidence:
@@ -97,7 +125,9 @@ def valid(text: str) -> Any:
 
 
 def answer(*evidence: Evidence, profile: str = "seed", **override: Any) -> dict[str, Any]:
-    found: dict[str, Any] = valid(document.dumps([explain.diagnose(case_of(*evidence, profile=profile, **override))], False))
+    found: dict[str, Any] = valid(
+        document.dumps([explain.diagnose(case_of(*evidence, profile=profile, **override))], False)
+    )
     return found
 
 
@@ -196,7 +226,13 @@ def test_neighbours_make_no_interval() -> None:
 def test_the_interval_stands_beside_a_known_root_too() -> None:
     found = answer(RECEIVED, TRIED, called(TEXT_MODEL), seen("storage.error", status=None, message="Bucket not found"))
     assert root(found) == "bucket_missing" and link(found, "decode") == "pass" and found["interval"] is None
-    network = seen("error", text="httpx.ConnectError: [Errno 111] Connection refused", stage="upload", service="storage", network=True)
+    network = seen(
+        "error",
+        text="httpx.ConnectError: [Errno 111] Connection refused",
+        stage="upload",
+        service="storage",
+        network=True,
+    )
     lost = answer(RECEIVED, network, NO_ADDRESS, called(TEXT_MODEL))
     assert root(lost) == "storage_unavailable" and lost["interval"] == ["request", "upload"]
 
@@ -224,7 +260,9 @@ def test_specific_causes_suppress_generic_symptoms_and_keep_them() -> None:
 
 
 def test_a_role_that_explains_the_refusal_is_the_root() -> None:
-    policy = seen("storage.error", status=403, message="new row violates row-level security policy", code="AccessDenied")
+    policy = seen(
+        "storage.error", status=403, message="new row violates row-level security policy", code="AccessDenied"
+    )
     role = seen("env.setting", source=".env:3", name="SUPABASE_SERVICE_KEY", file=".env", shape="jwt", role="anon")
     found = answer(RECEIVED, DECODED, TRIED, policy, NO_ADDRESS, role, called(TEXT_MODEL), PICTURE)
     assert root(found) == "storage_key_role"
@@ -260,7 +298,9 @@ def test_a_symptom_is_the_root_when_every_cause_passed_or_does_not_apply() -> No
          (seen("source.model", "forecast", "a.py:1", role="image_to_image", model=EDIT, name="M"),)),
     ],
 )  # fmt: skip
-def test_each_symptom_waits_for_its_causes(check: str, evidence: tuple[Evidence, ...], excluding: tuple[Evidence, ...]) -> None:
+def test_each_symptom_waits_for_its_causes(
+    check: str, evidence: tuple[Evidence, ...], excluding: tuple[Evidence, ...]
+) -> None:
     waiting, decided = answer(*evidence), answer(*evidence, *excluding)
     assert root(waiting) is None and check in waiting["suspects"]
     assert root(decided) == check
@@ -279,7 +319,15 @@ def test_deeper_causes_that_are_excluded_are_not_named() -> None:
 
 def test_links_after_the_root_are_not_reached() -> None:
     found = answer(*UPLOAD_REFUSED, ended(500))
-    assert [link(found, name) for name in CHAIN] == ["pass", "pass", "fail", "not_reached", "not_reached", "not_reached", "not_reached"]
+    assert [link(found, name) for name in CHAIN] == [
+        "pass",
+        "pass",
+        "fail",
+        "not_reached",
+        "not_reached",
+        "not_reached",
+        "not_reached",
+    ]
 
 
 def test_links_after_the_root_that_were_seen_are_told() -> None:
@@ -314,7 +362,9 @@ def test_a_value_the_request_asked_for_is_a_note() -> None:
 
 
 def test_outside_the_chain_a_fault_is_a_warning_and_no_root() -> None:
-    corrupt = seen("record.fault", "observed", "prompt_log.json@40", kind="truncated", message="the file ends inside an entry")
+    corrupt = seen(
+        "record.fault", "observed", "prompt_log.json@40", kind="truncated", message="the file ends inside an entry"
+    )
     taken = seen("deployment.bind_failed", text="[Errno 98] address already in use")
     found = answer(*SOUND, corrupt, taken)
     assert status(found, "prompt_log_corrupt") == "warn" and status(found, "several_backends") == "warn"
@@ -330,7 +380,9 @@ def test_a_warning_in_the_because_of_a_failing_chain_check_is_the_root() -> None
 
 
 def test_a_warning_that_is_the_reason_why_nothing_can_be_told_is_the_root() -> None:
-    corrupt = seen("record.fault", "observed", "prompt_log.json@0", kind="not_json", message="no JSON value begins here", entries=0)
+    corrupt = seen(
+        "record.fault", "observed", "prompt_log.json@0", kind="not_json", message="no JSON value begins here", entries=0
+    )
     found = answer(corrupt)
     assert found["outcome"] == "undetermined" and root(found) == "prompt_log_corrupt"
 
@@ -376,7 +428,13 @@ def test_where_the_request_was_not_seen_no_more_is_said_than_that_none_was_recei
 # --- reason --------------------------------------------------------------------------------------------------------------
 
 TOKEN = seen("error", text="Invalid or expired token", status=401, answer_status=401, stage=None)
-UNREADABLE = seen("fal.error", status=422, type="file_download_error", message="Failed to download the file.", loc=["body", "image_url"])
+UNREADABLE = seen(
+    "fal.error",
+    status=422,
+    type="file_download_error",
+    message="Failed to download the file.",
+    loc=["body", "image_url"],
+)
 LONE_EDIT = seen("source.model", "forecast", "a.py:1", role="image_to_image", model=EDIT, name="M")
 REASONS: list[tuple[str, str, tuple[Evidence, ...], str, str, str | None]] = [
     ("switched", "seed", SOUND, "switched", "IMAGE_TO_IMAGE_SELECTED", None),
@@ -408,7 +466,9 @@ REASONS: list[tuple[str, str, tuple[Evidence, ...], str, str, str | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "profile", "evidence", "outcome", "reason", "prerequisite"), REASONS, ids=[r[0] for r in REASONS])
+@pytest.mark.parametrize(
+    ("name", "profile", "evidence", "outcome", "reason", "prerequisite"), REASONS, ids=[r[0] for r in REASONS]
+)
 def test_the_reason(
     name: str, profile: str, evidence: tuple[Evidence, ...], outcome: str, reason: str, prerequisite: str | None
 ) -> None:
@@ -421,7 +481,13 @@ def test_the_reason(
 
 
 def test_a_name_that_does_not_resolve_is_a_failed_generation() -> None:
-    lost = seen("error", text="httpx.ConnectError: [Errno -2] Name or service not known", stage="generation", service="fal", network=True)
+    lost = seen(
+        "error",
+        text="httpx.ConnectError: [Errno -2] Name or service not known",
+        stage="generation",
+        service="fal",
+        network=True,
+    )
     found = answer(RECEIVED, DECODED, STORED, ADDRESS, payload(), announced(IMAGE_MODEL), lost, ended(500))
     assert found["generation"] == "failed" and root(found) == "fal_unavailable"
 
@@ -459,7 +525,9 @@ def test_it_chooses_what_the_source_would_choose_and_not_the_profile() -> None:
 
 def test_without_the_source_the_profiles_rule_is_replayed() -> None:
     found = answer(*FELL_BACK)["counterfactual"]
-    assert found["then"]["model"] == IMAGE_MODEL and "profile" in found["verified_by"] and "seed" in found["verified_by"]
+    assert (
+        found["then"]["model"] == IMAGE_MODEL and "profile" in found["verified_by"] and "seed" in found["verified_by"]
+    )
 
 
 def test_it_is_omitted_when_neither_fits_what_was_observed() -> None:
@@ -480,9 +548,13 @@ def test_without_an_image_it_says_what_an_image_would_have_chosen() -> None:
 
 
 def test_the_next_blocker_behind_the_root_is_named() -> None:
-    local = seen("storage.upload", "wire", "backend.log:31", host="localhost:54321", bucket="public", path="1.jpg", status=400)
+    local = seen(
+        "storage.upload", "wire", "backend.log:31", host="localhost:54321", bucket="public", path="1.jpg", status=400
+    )
     found = answer(RECEIVED, DECODED, local, NO_BUCKET, NO_ADDRESS, called(TEXT_MODEL), PICTURE)
-    assert root(found) == "bucket_missing" and found["counterfactual"]["next_blockers"] == ["init_image_url_unreachable"]
+    assert root(found) == "bucket_missing" and found["counterfactual"]["next_blockers"] == [
+        "init_image_url_unreachable"
+    ]
     assert answer(*FELL_BACK)["counterfactual"]["next_blockers"] == []
 
 
@@ -501,7 +573,10 @@ def test_every_contradiction_is_shown_strongest_witness_first() -> None:
     entry = seen("model", "forecast", "prompt_log.json#/3/fal_request/model", model=IMAGE_MODEL, by="entry")
     found = answer(NONE_SENT, entry, called(TEXT_MODEL), PICTURE)
     conflict = next(c for c in found["conflicts"] if c["fact"] == "model")
-    assert [(w["value"], w["witness"]) for w in conflict["witnesses"]] == [(TEXT_MODEL, "wire"), (IMAGE_MODEL, "forecast")]
+    assert [(w["value"], w["witness"]) for w in conflict["witnesses"]] == [
+        (TEXT_MODEL, "wire"),
+        (IMAGE_MODEL, "forecast"),
+    ]
     assert conflict["witnesses"][1]["source"] == "prompt_log.json#/3/fal_request/model"
     assert found["outcome"] == "not_switched"
 
@@ -512,7 +587,10 @@ def test_witnesses_that_agree_make_no_conflict() -> None:
 
 def test_a_value_that_was_recorded_otherwise_is_a_conflict() -> None:
     found = answer(*SOUND, payload("forecast", image_strength=0.67))
-    assert [w["value"] for w in next(c for c in found["conflicts"] if c["fact"] == "image_strength")["witnesses"]] == [0.5, 0.67]
+    assert [w["value"] for w in next(c for c in found["conflicts"] if c["fact"] == "image_strength")["witnesses"]] == [
+        0.5,
+        0.67,
+    ]
 
 
 # --- coverage ------------------------------------------------------------------------------------------------------------
@@ -558,7 +636,14 @@ def questions(*evidence: Evidence) -> dict[str, str]:
 
 def test_the_checklist_of_a_sound_run() -> None:
     found = questions(*SOUND, *CONSTANTS, chooses())
-    for name in ("backend_restarted", "image_uploaded", "init_image_url_yes", "model_right", "image_url_in_payload", "strength_in_payload"):
+    for name in (
+        "backend_restarted",
+        "image_uploaded",
+        "init_image_url_yes",
+        "model_right",
+        "image_url_in_payload",
+        "strength_in_payload",
+    ):
         assert found[name] == "pass", name
     assert found["console_clean"] in ("pass", "unknown")
 
@@ -571,7 +656,10 @@ def test_the_checklist_of_an_upload_that_broke() -> None:
 def test_the_checklist_without_an_image() -> None:
     found = questions(NONE_SENT, called(TEXT_MODEL), PICTURE)
     assert found["image_uploaded"] == "note"
-    assert all(found[name] == "not_applicable" for name in ("init_image_url_yes", "image_url_in_payload", "strength_in_payload"))
+    assert all(
+        found[name] == "not_applicable"
+        for name in ("init_image_url_yes", "image_url_in_payload", "strength_in_payload")
+    )
 
 
 def test_the_checklist_of_nothing_passes_nothing() -> None:
@@ -580,7 +668,11 @@ def test_the_checklist_of_nothing_passes_nothing() -> None:
 
 # --- the command: files, exit codes, --expect ------------------------------------------------------------------------------
 
-REQUEST = {"method": "POST", "content_type": "application/json", "body": {"prompt": "p", "face_image": "data:image/jpeg;base64,...(9 base64 chars)"}}
+REQUEST = {
+    "method": "POST",
+    "content_type": "application/json",
+    "body": {"prompt": "p", "face_image": "data:image/jpeg;base64,...(9 base64 chars)"},
+}
 NO_IMAGE = {"method": "POST", "content_type": "application/json", "body": {"prompt": "p"}}
 ARRIVED = """\
 INFO:main:Received image file upload: face.jpg
@@ -609,7 +701,11 @@ LOGS = {
     "sound": (0, "switched", ARRIVED + UPLOADED + posted(IMAGE_MODEL) + closed()),
     "upload refused": (1, "not_switched", ARRIVED + REFUSED + posted(TEXT_MODEL) + closed()),
     "root unknown": (1, "not_switched", ARRIVED + UPLOADED + posted(TEXT_MODEL) + closed()),
-    "fal refused": (1, "switched", ARRIVED + UPLOADED + posted(IMAGE_MODEL, "401 Unauthorized") + closed("500 Internal Server Error")),
+    "fal refused": (
+        1,
+        "switched",
+        ARRIVED + UPLOADED + posted(IMAGE_MODEL, "401 Unauthorized") + closed("500 Internal Server Error"),
+    ),
     "generation unknown": (0, "switched", f"{ARRIVED}{UPLOADED}INFO:main:   Model: {IMAGE_MODEL}\n"),
     "undetermined": (3, "undetermined", ARRIVED + UPLOADED + closed()),
 }
@@ -671,7 +767,10 @@ def test_by_design_is_0(run: Run) -> None:
 
 
 def test_a_refusal_by_design_is_0(run: Run) -> None:
-    files = write("request.json", NO_IMAGE), write("response.json", {"status": 422, "body": {"detail": "Missing required image."}, "headers": {}})
+    files = (
+        write("request.json", NO_IMAGE),
+        write("response.json", {"status": 422, "body": {"detail": "Missing required image."}, "headers": {}}),
+    )
     ran = run("checklist", *files, "--profile", "flux-2-edit", "--format", "json")
     assert (ran.code, ran.document["outcome"], ran.document["intended"]) == (0, "refused", True)
 
@@ -682,7 +781,10 @@ def test_a_warning_beside_the_chain_is_0(run: Run) -> None:
     assert ran.code == 0 and status(ran.document, "several_backends") == "warn"
 
 
-@pytest.mark.parametrize("arguments", [["--no-such-option"], ["no-such-command"], ["checklist", "--format", "yaml"], ["latest-log", "--entry", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--no-such-option"], ["no-such-command"], ["checklist", "--format", "yaml"], ["latest-log", "--entry", "x"]],
+)
 def test_usage_is_2(run: Run, arguments: list[str]) -> None:
     ran = run(*arguments)
     assert ran.code == 2 and ran.out == "" and ran.err
@@ -699,7 +801,9 @@ def test_nothing_readable_is_4_and_json_is_printed(run: Run) -> None:
     assert ran.code == 4 and ran.document["outcome"] == "undetermined"
 
 
-@pytest.mark.parametrize("arguments", [["checklist", "absent.log"], ["latest-log", "absent.json"], ["latest-log"], ["checklist"]])
+@pytest.mark.parametrize(
+    "arguments", [["checklist", "absent.log"], ["latest-log", "absent.json"], ["latest-log"], ["checklist"]]
+)
 def test_a_file_that_is_not_there_is_4_and_json_is_printed(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).code == 4
     ran = run(*arguments, "--format", "json")
@@ -716,19 +820,29 @@ def test_an_internal_error_is_70_and_is_owned(run: Run, monkeypatch: pytest.Monk
 
 
 HOSTILE: dict[str, dict[str, object]] = {
-    "an error's place is a number": {"response.json": {"status": 422, "body": {"detail": [{"loc": 5, "msg": "x", "type": "missing"}]}}},
-    "an error's place is null": {"response.json": {"status": 422, "body": {"detail": [{"loc": None, "msg": "x", "type": "missing"}]}}},
-    "the answer's model is a list": {"response.json": {"debug_info": {"model": ["x"], "image_url": URL, "image_strength": {}}}},
+    "an error's place is a number": {
+        "response.json": {"status": 422, "body": {"detail": [{"loc": 5, "msg": "x", "type": "missing"}]}}
+    },
+    "an error's place is null": {
+        "response.json": {"status": 422, "body": {"detail": [{"loc": None, "msg": "x", "type": "missing"}]}}
+    },
+    "the answer's model is a list": {
+        "response.json": {"debug_info": {"model": ["x"], "image_url": URL, "image_strength": {}}}
+    },
     "the entry's model is a list, beside a log": {
         "prompt_log.json": [{"timestamp": "x", "request": {}, "fal_request": {"model": ["x"], "prompt": "p"}}],
         "backend.log": posted(IMAGE_MODEL) + closed(),
     },
     "the entry's model is a list, beside an answer": {
-        "prompt_log.json": [{"timestamp": "x", "request": {"has_face_image": True}, "fal_request": {"model": ["x"], "prompt": "p"}}],
+        "prompt_log.json": [
+            {"timestamp": "x", "request": {"has_face_image": True}, "fal_request": {"model": ["x"], "prompt": "p"}}
+        ],
         "response.json": {"status": 200, "body": {"images": [], "debug_info": {"model": IMAGE_MODEL}}},
     },
     "every value of the entry is of another type": {
-        "prompt_log.json": [{"timestamp": [], "request": 5, "fal_request": {"model": {}, "prompt": 10**400, "image_urls": [None, [5]]}}]
+        "prompt_log.json": [
+            {"timestamp": [], "request": 5, "fal_request": {"model": {}, "prompt": 10**400, "image_urls": [None, [5]]}}
+        ]
     },
 }
 
@@ -749,7 +863,9 @@ def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("code", "outcome", "log"), LOGS.values(), ids=LOGS)
-def test_expecting_image_to_image_makes_every_outcome_but_switched_1(run: Run, code: int, outcome: str, log: str) -> None:
+def test_expecting_image_to_image_makes_every_outcome_but_switched_1(
+    run: Run, code: int, outcome: str, log: str
+) -> None:
     ran = run("checklist", write("backend.log", log), "--expect", "image-to-image", "--format", "json")
     assert ran.code == (code if outcome == "switched" else 1)
 
@@ -761,7 +877,9 @@ def test_expecting_image_to_image_outranks_by_design(run: Run) -> None:
 
 
 def test_a_strength_that_does_not_take_effect_stands_in_the_first_line(run: Run) -> None:
-    body = json.dumps({"prompt": "p", "image_url": URL, "image_strength": 0.5, "num_inference_steps": 7, "guidance_scale": 3.5})
+    body = json.dumps(
+        {"prompt": "p", "image_url": URL, "image_strength": 0.5, "num_inference_steps": 7, "guidance_scale": 3.5}
+    )
     log = f"{ARRIVED}{UPLOADED}INFO:fal_service:   FULL REQUEST PAYLOAD ke Fal.ai:\n{json.dumps(json.loads(body), indent=2)}\n{posted(IMAGE_MODEL)}{closed()}"
     ran = run("checklist", write("backend.log", log), "--color", "never")
     first = ran.out.splitlines()[0]
@@ -770,7 +888,10 @@ def test_a_strength_that_does_not_take_effect_stands_in_the_first_line(run: Run)
 
 def test_a_refusal_that_was_answered_with_text_to_image_is_the_root(run: Run) -> None:
     said = '{"detail":[{"loc":["body","image_url"],"msg":"Failed to download the file.","type":"file_download_error"}]}'
-    refused = posted(IMAGE_MODEL, "422 Unprocessable Entity") + f"ERROR:fal_service:HTTP Error generating image 1: 422 - {said}\n"
+    refused = (
+        posted(IMAGE_MODEL, "422 Unprocessable Entity")
+        + f"ERROR:fal_service:HTTP Error generating image 1: 422 - {said}\n"
+    )
     log = f"{ARRIVED}{UPLOADED}{refused}INFO:fal_service:Falling back\n{posted(TEXT_MODEL)}{closed()}"
     found = run("checklist", write("backend.log", log), "--format", "json").document
     assert found["outcome"] == "not_switched" and root(found) == "fal_image_unreadable"
@@ -778,7 +899,9 @@ def test_a_refusal_that_was_answered_with_text_to_image_is_the_root(run: Run) ->
 
 def test_in_json_stdout_holds_the_document_and_nothing_else(run: Run) -> None:
     ran = run("checklist", write("backend.log", LOGS["upload refused"][2]), "-v", "--format", "json")
-    assert ran.out.startswith("{") and ran.out.rstrip().endswith("}") and ran.document["root"]["check"] == "bucket_missing"
+    assert (
+        ran.out.startswith("{") and ran.out.rstrip().endswith("}") and ran.document["root"]["check"] == "bucket_missing"
+    )
 
 
 # --- the subject -----------------------------------------------------------------------------------------------------------
@@ -828,7 +951,10 @@ def test_all_attempts_oldest_first(run: Run) -> None:
 
 
 def test_the_newest_attempt_is_the_subject_and_an_older_entry_is_not_the_answer(run: Run) -> None:
-    files = write("prompt_log.json", ENTRIES), write("backend.log", ARRIVED + REFUSED + closed("500 Internal Server Error"))
+    files = (
+        write("prompt_log.json", ENTRIES),
+        write("backend.log", ARRIVED + REFUSED + closed("500 Internal Server Error")),
+    )
     found = run("checklist", *files, "--format", "json").document
     assert status(found, "prompt_log_stale") == "warn" and found["subject"]["entry"] is None
     assert found["outcome"] == "refused" and root(found) == "bucket_missing"
@@ -846,6 +972,9 @@ def test_the_attempt_an_answer_belongs_to_is_the_subject(run: Run) -> None:
         f"{ARRIVED}{UPLOADED}{posted(model)}INFO:fal_service:Generated image: {picture}\n{closed()}"
         for model, picture in ((TEXT_MODEL, first), (IMAGE_MODEL, second))
     )
-    files = write("backend.log", log), write("response.json", {"status": 200, "body": {"images": [first]}, "headers": {}})
+    files = (
+        write("backend.log", log),
+        write("response.json", {"status": 200, "body": {"images": [first]}, "headers": {}}),
+    )
     assert run("checklist", *files, "--format", "json").document["outcome"] == "not_switched"
     assert run("checklist", files[0], "--format", "json").document["outcome"] == "switched"

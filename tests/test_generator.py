@@ -114,9 +114,7 @@ def test_a_multipart_file_is_an_image() -> None:
 # Each link broken.
 
 
-@pytest.mark.parametrize(
-    "name", ["image_unusable", "bucket_missing", "storage_unavailable:down", "upload_error"]
-)
+@pytest.mark.parametrize("name", ["image_unusable", "bucket_missing", "storage_unavailable:down", "upload_error"])
 def test_a_link_broken_before_the_choice_falls_back_without_failing(name: str) -> None:
     outcome, said = run(broken(name))
     assert outcome.chosen == Selected("text-to-image", T2I, "PREREQUISITE_FAILED")
@@ -314,10 +312,7 @@ def storage(project: hands.Project) -> hands.MemoryStorage:
         ),
         (
             {"buckets": {"public": hands.Bucket(mime_types=("image/png",))}},
-            (
-                "{'statusCode': 415, 'error': invalid_mime_type,"
-                " 'message': mime type image/jpeg is not supported}"
-            ),
+            ("{'statusCode': 415, 'error': invalid_mime_type, 'message': mime type image/jpeg is not supported}"),
         ),
         (
             {"buckets": {"public": hands.Bucket(size_limit=1)}},
@@ -578,9 +573,7 @@ def test_the_payload_is_one_record_of_many_lines() -> None:
 
 def test_a_prompt_cannot_write_log_lines_of_its_own() -> None:
     prompt = 'p\nINFO:httpx:HTTP Request: POST https://fal.run/other "HTTP/1.1 200 OK"'
-    _, said = run(
-        replace(sound(), body={"prompt": prompt, "aspect_ratio": "1:1\nINFO:main:x", "face_image": PHOTO})
-    )
+    _, said = run(replace(sound(), body={"prompt": prompt, "aspect_ratio": "1:1\nINFO:main:x", "face_image": PHOTO}))
     lines = logged(said).split("\n")
     assert not any(
         line.startswith(("INFO:httpx:HTTP Request: POST https://fal.run/o", "INFO:main:x")) for line in lines
@@ -640,10 +633,7 @@ def test_an_entry_tells_what_went_wrong() -> None:
     written = entry(run(broken("bucket_missing"))[0])
     assert written is not None
     assert written["upload"]["status"] == 404
-    assert (
-        written["upload"]["error"]
-        == "{'statusCode': 404, 'error': Bucket not found, 'message': Bucket not found}"
-    )
+    assert written["upload"]["error"] == "{'statusCode': 404, 'error': Bucket not found, 'message': Bucket not found}"
     failed = entry(run(broken("fal_balance_exhausted"))[0])
     assert failed is not None
     assert (failed["outcome"], failed["status"], failed["generation_mode"]) == (
@@ -689,9 +679,7 @@ def test_a_corrupt_prompt_log_is_set_aside_and_never_replaced(tmp_path: Path, ol
         assert json.loads(path.read_text(encoding="utf-8")) == [{"n": number}]
     names = [aside.name for aside in asides if aside]
     assert names == ["prompt_log.json.corrupt-20260111T063530", "prompt_log.json.corrupt-20260111T063530-1"]
-    assert all(
-        aside.read_text(encoding="utf-8", errors="surrogateescape") == old for aside in asides if aside
-    )
+    assert all(aside.read_text(encoding="utf-8", errors="surrogateescape") == old for aside in asides if aside)
 
 
 @pytest.mark.parametrize("old", ["", " \n", "[]", "\ufeff[]"])
@@ -756,9 +744,7 @@ def test_the_newest_attempt_is_not_the_only_one(tmp_path: Path) -> None:
         "text-to-image",
         "image-to-image",
     ]
-    assert json.loads(found["request.json"])["body"]["face_image"].endswith(
-        " base64 chars, sha256 81fe4133b3d4f7ea)"
-    )
+    assert json.loads(found["request.json"])["body"]["face_image"].endswith(" base64 chars, sha256 81fe4133b3d4f7ea)")
     assert json.loads(found["response.json"])["status"] == 200
 
 

@@ -100,7 +100,9 @@ def _targets(node: ast.Import | ast.ImportFrom, file: str) -> list[str]:
         above = file.removesuffix(".py").split("/")[: -node.level]
         base = ".".join([*above, *([base] if base else [])])
     folder = ROOT / base.replace(".", "/")
-    modules = [alias.name for alias in node.names if (folder / f"{alias.name}.py").exists() or (folder / alias.name).is_dir()]
+    modules = [
+        alias.name for alias in node.names if (folder / f"{alias.name}.py").exists() or (folder / alias.name).is_dir()
+    ]
     if base in OURS or base.startswith(tuple(f"{name}." for name in OURS)):
         return [f"{base}.{name}" for name in modules] or [base]
     return [base]
@@ -179,7 +181,9 @@ def test_only_the_command_line_and_rendering_print() -> None:
 
 
 def test_a_wrong_arrow_would_be_seen(tmp_path: Path) -> None:
-    tree = ast.parse("import httpx\n\ndef f():\n    import dask\nif TYPE_CHECKING:\n    import rich\nfrom diagnose import explain\n")
+    tree = ast.parse(
+        "import httpx\n\ndef f():\n    import dask\nif TYPE_CHECKING:\n    import rich\nfrom diagnose import explain\n"
+    )
     found = list(_walk(tree, "diagnose/model.py", inside=False, typing=False))
     assert [(a.target, a.inside, a.typing) for a in found] == [
         ("httpx", False, False),

@@ -57,10 +57,14 @@ def test_every_attempt_of_a_long_log_is_found_between_the_noise(tmp_path: Path) 
     whole = backend_log.read(path.read_text(encoding="utf-8"), "long.log")
     parts = long_log.whole(path, "long.log")
     assert [a.status for a in parts.attempts] == [a.status for a in whole.attempts]
-    assert [[e.kind for e in a.evidence] for a in parts.attempts] == [[e.kind for e in a.evidence] for a in whole.attempts]
+    assert [[e.kind for e in a.evidence] for a in parts.attempts] == [
+        [e.kind for e in a.evidence] for a in whole.attempts
+    ]
 
 
-def test_the_parts_of_a_log_cover_every_anchor_whatever_the_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parts_of_a_log_cover_every_anchor_whatever_the_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = attempt(tmp_path, "bucket_missing")
     path = tmp_path / "long.log"
     path.write_text((noise(300) + text) * 6, encoding="utf-8")

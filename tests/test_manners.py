@@ -21,13 +21,51 @@ CHECKS = sorted(file.stem for file in (ROOT / "checks").glob("[a-z]*.py"))
 HEADINGS = ("What it looks at", "Why it matters", "How to put it right", "When it is wrong")
 LONGEST = 110
 IMPURE = frozenset(
-    {"asyncio", "builtins", "datetime", "glob", "http", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "pickle"}
-    | {"random", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib"}
+    {
+        "asyncio",
+        "builtins",
+        "datetime",
+        "glob",
+        "http",
+        "importlib",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "pickle",
+    }
+    | {
+        "random",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib",
+    }
 )
 """Modules of the standard library through which a check would see or touch more than its case."""
 FORBIDDEN_CALLS = frozenset({"open", "print", "input", "eval", "exec", "compile", "__import__"})
 VAGUE = re.compile(r"\bmay\b|\bmight\b|\bseems?\b|\bprobably\b|\bperhaps\b|\bmaybe\b", re.I)
-HOSTILE: tuple[Any, ...] = (None, -1, 10**400, float("nan"), True, "", "x\x1b[31m{0}{name}", [], [[None, 5]], {}, {"name": ["x"]})
+HOSTILE: tuple[Any, ...] = (
+    None,
+    -1,
+    10**400,
+    float("nan"),
+    True,
+    "",
+    "x\x1b[31m{0}{name}",
+    [],
+    [[None, 5]],
+    {},
+    {"name": ["x"]},
+)
 FAULTY = {"fail", "warn"}
 SOUND = {"pass", "not_applicable", "note"}
 
@@ -49,7 +87,11 @@ def nodes(check: str, kind: type[ast.AST]) -> Iterator[Any]:
 
 def said(check: str) -> Iterator[str]:
     """Every text of a check that is not a docstring: its messages and remedies."""
-    documented = {id(n.body[0].value) for n in ast.walk(tree(check)) if isinstance(n, (ast.Module, ast.FunctionDef)) and ast.get_docstring(n)}
+    documented = {
+        id(n.body[0].value)
+        for n in ast.walk(tree(check))
+        if isinstance(n, (ast.Module, ast.FunctionDef)) and ast.get_docstring(n)
+    }
     return (n.value for n in nodes(check, ast.Constant) if isinstance(n.value, str) and id(n) not in documented)
 
 
@@ -64,7 +106,9 @@ def test_there_are_the_designs_checks() -> None:
 @every_check
 def test_its_page_begins_with_the_fault(check: str) -> None:
     first, _, rest = page(check).partition("\n")
-    assert first.endswith(".") and "  " not in first, f"{check}: the first line is one sentence that states the fault: {first!r}"
+    assert first.endswith(".") and "  " not in first, (
+        f"{check}: the first line is one sentence that states the fault: {first!r}"
+    )
     assert rest.startswith("\n"), f"{check}: a blank line follows the first"
     assert not VAGUE.search(first)
 
@@ -105,7 +149,9 @@ def test_it_has_one_function_that_looks(check: str) -> None:
     functions = {n.name: n for n in tree(check).body if isinstance(n, ast.FunctionDef)}
     assert "look" in functions, f"{check}: there is no look(case)"
     looking = functions["look"]
-    assert [a.arg for a in looking.args.args] == ["case"] and ast.unparse(looking.returns or ast.Constant("")) == "Finding"
+    assert [a.arg for a in looking.args.args] == ["case"] and ast.unparse(
+        looking.returns or ast.Constant("")
+    ) == "Finding"
     for name, function in functions.items():
         assert ast.get_docstring(function), f"{check}: {name} has no docstring"
 
@@ -117,7 +163,9 @@ def test_it_has_one_function_that_looks(check: str) -> None:
 def test_it_needs_nothing_but_its_case(check: str) -> None:
     for node in nodes(check, ast.Import):
         for alias in node.names:
-            assert alias.name.split(".")[0] in sys.stdlib_module_names - IMPURE, f"{check}:{node.lineno} imports {alias.name}"
+            assert alias.name.split(".")[0] in sys.stdlib_module_names - IMPURE, (
+                f"{check}:{node.lineno} imports {alias.name}"
+            )
     for node in nodes(check, ast.ImportFrom):
         package = (node.module or "").split(".")[0]
         pure = node.module == "diagnose.model" or package in sys.stdlib_module_names - IMPURE
@@ -145,8 +193,13 @@ def test_its_words_are_certain(check: str) -> None:
 @every_check
 def test_looking_twice_gives_the_same(check: str) -> None:
     for example in examples(check):
-        once, twice = example.finding(), look(check, Case(example.case.profile, example.case.evidence, example.case.subject))
-        assert (once.status, str(once.message), once.remedy) == (twice.status, str(twice.message), twice.remedy), example.name
+        once, twice = (
+            example.finding(),
+            look(check, Case(example.case.profile, example.case.evidence, example.case.subject)),
+        )
+        assert (once.status, str(once.message), once.remedy) == (twice.status, str(twice.message), twice.remedy), (
+            example.name
+        )
 
 
 # --- its cases, its test, its row ----------------------------------------------------------------------------------------
@@ -188,7 +241,9 @@ def rows() -> dict[str, str]:
 @every_check
 def test_it_has_a_row_in_the_readme(check: str) -> None:
     assert check in rows(), f"README.md: the table of checks has no row that begins with | `{check}` |"
-    assert page(check).splitlines()[0] in rows()[check], f"README.md: the row of {check} says something else than its page"
+    assert page(check).splitlines()[0] in rows()[check], (
+        f"README.md: the row of {check} says something else than its page"
+    )
 
 
 def test_the_readme_has_no_row_of_a_check_that_does_not_exist() -> None:
@@ -218,7 +273,9 @@ def test_no_field_of_its_evidence_can_make_it_crash(check: str) -> None:
                 found = look(check, case)
                 if found.status is Status.CRASH:
                     crashes[what] = str(found.message)
-    assert not crashes, f"{len(crashes)} ways, such as " + "; ".join(f"{what}: {text}" for what, text in list(crashes.items())[:5])
+    assert not crashes, f"{len(crashes)} ways, such as " + "; ".join(
+        f"{what}: {text}" for what, text in list(crashes.items())[:5]
+    )
 
 
 # --- a fault needs its proof ---------------------------------------------------------------------------------------------

@@ -256,9 +256,7 @@ def test_entries_keep_their_place_among_other_elements() -> None:
 
 
 def test_odd_values_are_read() -> None:
-    data = json.dumps([entry(0, big=1)]).replace(
-        '"big": 1', f'"big": {"9" * 5000}, "nan": NaN, "half": "\\ud83d"'
-    )
+    data = json.dumps([entry(0, big=1)]).replace('"big": 1', f'"big": {"9" * 5000}, "nan": NaN, "half": "\\ud83d"')
     log = read(data.encode())
     assert log.entries[0].value["big"] == "9" * 5000
     assert log.entries[0].value["half"] == "\ufffd"
@@ -359,9 +357,7 @@ def test_a_large_file_that_is_cut_is_read_whole(tmp_path: Path, cut: int, indent
     assert len(newest.entries) >= 398
 
 
-def test_of_a_very_large_file_that_is_cut_the_end_is_salvaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_very_large_file_that_is_cut_the_end_is_salvaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_log, "WHOLE_LIMIT", 100_000)
     monkeypatch.setattr(prompt_log, "LARGEST_WINDOW", 100_000)
     many = [entry(number) for number in range(2000)]
@@ -383,9 +379,7 @@ def test_a_file_cut_behind_a_list_inside_an_entry(tmp_path: Path) -> None:
     assert len(newest.entries) == 399
 
 
-def test_a_file_that_is_being_rewritten_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_being_rewritten_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in (3, 400):
         data = json.dumps([entry(number) for number in range(count)]).encode()
         for moment in (b"", data[: len(data) // 2]):
@@ -456,9 +450,7 @@ def test_the_end_agrees_with_the_whole(
 @given(
     st.binary(max_size=200)
     | st.builds(
-        lambda text, at, cut, more: (
-            text.encode()[: at % len(text)] + more + text.encode()[at % len(text) + cut :]
-        ),
+        lambda text, at, cut, more: text.encode()[: at % len(text)] + more + text.encode()[at % len(text) + cut :],
         st.sampled_from([PRETTY, COMPACT, LINES, FLATTENED, repr(ENTRIES)]),
         st.integers(0, 10_000),
         st.integers(0, 3000),
@@ -528,9 +520,7 @@ def test_era(value: dict[str, Any], name: str, proved: bool) -> None:
     ],
 )
 def test_absence_needs_flags_of_a_json_request(request_fields: dict[str, Any], proved: bool) -> None:
-    assert (
-        absence_is_proved({"request": request_fields, "fal_request": {"image_size": "square_hd"}}) is proved
-    )
+    assert absence_is_proved({"request": request_fields, "fal_request": {"image_size": "square_hd"}}) is proved
 
 
 @pytest.mark.parametrize(

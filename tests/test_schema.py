@@ -267,9 +267,7 @@ def test_every_property_is_described_in_one_line(name: str) -> None:
     walk(document)
 
 
-@pytest.mark.parametrize(
-    "name", ["promptlog", "fal/fal-ai/flux/schnel", "", "fal/", "../prompt_log", "entry"]
-)
+@pytest.mark.parametrize("name", ["promptlog", "fal/fal-ai/flux/schnel", "", "fal/", "../prompt_log", "entry"])
 def test_an_unknown_schema_names_the_nearest(name: str) -> None:
     with pytest.raises(UnknownName, match=r"did you mean|known are"):
         schema.text(name)
@@ -293,9 +291,7 @@ def test_an_unknown_schema_names_the_nearest(name: str) -> None:
         ("fal-ai/nano-banana/edit", "image-to-image", "image_urls", {"prompt", "image_urls"}),
     ],
 )
-def test_a_fal_schema_says_how_the_picture_goes_in(
-    model: str, mode: str, image_key: str, required: set[str]
-) -> None:
+def test_a_fal_schema_says_how_the_picture_goes_in(model: str, mode: str, image_key: str, required: set[str]) -> None:
     known = schema.fal_input(model)
     assert known is not None
     assert (known["x-model"], known["x-mode"], known["x-image-key"]) == (model, mode, image_key)
@@ -375,9 +371,7 @@ def test_a_fal_schema_lacks_what_the_model_does_not_read(model: str, absent: set
 
 
 def test_the_number_of_keys_is_that_of_fals_own_types() -> None:
-    counted = {
-        model: len((schema.fal_input(model) or {})["properties"]) for model in schema.known_fal_models()
-    }
+    counted = {model: len((schema.fal_input(model) or {})["properties"]) for model in schema.known_fal_models()}
     assert counted["fal-ai/flux-general/image-to-image"] == 35
     assert counted["fal-ai/flux-general"] == 33
     assert counted["fal-ai/flux-2/lora/edit"] == 13
@@ -451,9 +445,7 @@ def test_a_mistake_in_an_entry_is_named(place: str, value: object, pointer: str,
     assert schema.entry_fault(broken(place, value)) == (pointer, message)
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [(3, "a number"), ([], "an array"), (None, "null"), ("x", "a string")]
-)
+@pytest.mark.parametrize(("value", "kind"), [(3, "a number"), ([], "an array"), (None, "null"), ("x", "a string")])
 def test_an_entry_that_is_no_object_is_named(value: object, kind: str) -> None:
     assert schema.entry_fault(value) == ("", f"the entry is {kind}, not an object")
 
@@ -586,9 +578,7 @@ def diagnosis() -> dict[str, Any]:
             }
         ],
         "coverage": {"observed": 6, "of": 7, "missing": [{"link": "request", "evidence": "e", "how": "h"}]},
-        "checklist": [
-            {"id": one, "status": "unknown", "checks": [], "evidence": []} for one in questions.split()
-        ],
+        "checklist": [{"id": one, "status": "unknown", "checks": [], "evidence": []} for one in questions.split()],
         "findings": [{**root, "status": "fail"}],
         "notes": ["read as JSON Lines"],
     }
@@ -728,9 +718,7 @@ def test_a_message_holds_no_control_character_and_no_long_value() -> None:
     assert len(fault[1]) < 200
 
 
-scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 documents = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -741,11 +729,7 @@ quiet = settings(deadline=None, database=None)
 
 def places(document: Any, path: schema.Place = ()) -> dict[schema.Place, Any]:
     inner = (
-        document.items()
-        if isinstance(document, dict)
-        else enumerate(document)
-        if isinstance(document, list)
-        else ()
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
     found = {path: document}
     for key, value in inner:
@@ -797,9 +781,7 @@ def test_both_validators_count_the_same_errors(era: str, data: st.DataObject) ->
 
 def run_beside(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     start = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]\n"
-    return subprocess.run(
-        [sys.executable, "-c", start + code], capture_output=True, text=True, check=False, cwd=folder
-    )
+    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False, cwd=folder)
 
 
 REPORT = """
@@ -848,14 +830,22 @@ def test_a_valid_entry_costs_no_import_of_jsonschema(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-PLAIN_VALUES = st.one_of(st.none(), st.booleans(), st.integers(-9, 99), st.floats(allow_nan=False), st.text(max_size=4), st.just([]), st.just({}))
+PLAIN_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-9, 99),
+    st.floats(allow_nan=False),
+    st.text(max_size=4),
+    st.just([]),
+    st.just({}),
+)
 
 
 @given(
     st.fixed_dictionaries({"timestamp": st.sampled_from(["2026-01-11T06:35:30.766926", "2026-01-11T06:35:30", "2026-13-11T06:35:30", "x", 3])})
     .flatmap(lambda head: st.tuples(
         st.just(head),
-        st.dictionaries(st.sampled_from(sorted(schema._ENTRY_TYPES) + ["generation_mode", "other"]), st.one_of(PLAIN_VALUES, st.just("text-to-image"))),
+        st.dictionaries(st.sampled_from([*sorted(schema._ENTRY_TYPES), "generation_mode", "other"]), st.one_of(PLAIN_VALUES, st.just("text-to-image"))),
         st.dictionaries(st.sampled_from([*schema._REQUEST_TYPES, "has_face_image", "has_other"]), PLAIN_VALUES),
         st.dictionaries(st.sampled_from(list(schema._FAL_TYPES)), PLAIN_VALUES),
     ))
@@ -868,7 +858,24 @@ def test_what_is_plainly_valid_is_valid(parts) -> None:
 
 
 def test_the_seed_s_own_entry_is_plainly_valid() -> None:
-    request = {"has_face_image": True, "has_product_images": False, "num_product_images": 0, "image_url": None, "has_image_url": False}
-    sent = {"model": "fal-ai/flux/schnell", "prompt": "x", "num_inference_steps": 7, "guidance_scale": 3.5, "image_size": "square_hd"}
-    entry = {"timestamp": "2026-01-11T06:35:30.766926", "request": request, "fal_request": sent, "generation_mode": "text-to-image"}
+    request = {
+        "has_face_image": True,
+        "has_product_images": False,
+        "num_product_images": 0,
+        "image_url": None,
+        "has_image_url": False,
+    }
+    sent = {
+        "model": "fal-ai/flux/schnell",
+        "prompt": "x",
+        "num_inference_steps": 7,
+        "guidance_scale": 3.5,
+        "image_size": "square_hd",
+    }
+    entry = {
+        "timestamp": "2026-01-11T06:35:30.766926",
+        "request": request,
+        "fal_request": sent,
+        "generation_mode": "text-to-image",
+    }
     assert schema._plainly_valid(entry)

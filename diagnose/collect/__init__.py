@@ -25,7 +25,9 @@ KINDS = ("prompt_log", "backend_log", "response", "request", "source")
 MAX_FOLDER_FILES = 200
 LONG_LOG = 512 * 1024
 """Bytes from which a log is read from its end, or only where it tells of pictures."""
-_ENTRY_MARK = re.compile(r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode)"\s*:')
+_ENTRY_MARK = re.compile(
+    r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode)"\s*:'
+)
 _LOG_MARK = re.compile(
     r"^\S*\s*\|?.{0,80}?(?:\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL)\b[:\]\s|]|HTTP/\d|https?://(?:queue\.)?fal\.run|Traceback \(most|\"message\"\s*:)",
     re.M,
@@ -95,12 +97,16 @@ def _files(path: Path) -> list[tuple[str | None, Path, str]]:
     found: list[tuple[str | None, Path, str]] = []
     python = False
     for top, folders, names in os.walk(path):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in ("node_modules", "__pycache__", "venv"))
+        folders[:] = sorted(
+            f for f in folders if not f.startswith(".") and f not in ("node_modules", "__pycache__", "venv")
+        )
         for name in sorted(names):
             file = Path(top) / name
             if file.suffix == ".py":
                 python = True
-            elif len(found) < MAX_FOLDER_FILES and (file.suffix in _SUFFIXES or name.startswith(".env") or ".log" in name):
+            elif len(found) < MAX_FOLDER_FILES and (
+                file.suffix in _SUFFIXES or name.startswith(".env") or ".log" in name
+            ):
                 found.append((None, file, file.relative_to(path).as_posix()))
         if len(Path(top).relative_to(path).parts) >= 3:
             folders.clear()
@@ -138,7 +144,12 @@ def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) 
         if kind == "backend_log" and size > LONG_LOG and path.suffix != ".gz":
             _long_log(bundle, path, name, every)
             return
-        if kind in (None, "prompt_log") and size > prompt_log.TAIL_THRESHOLD and path.suffix != ".gz" and _starts_like_entries(path):
+        if (
+            kind in (None, "prompt_log")
+            and size > prompt_log.TAIL_THRESHOLD
+            and path.suffix != ".gz"
+            and _starts_like_entries(path)
+        ):
             _add_prompt_log(bundle, prompt_log.read_newest(path), name)
             return
         if kind is None and size > LONG_LOG and path.suffix != ".gz" and _reads_like_log(path):
@@ -217,9 +228,7 @@ def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
             bundle.common += found
             bundle.given.add("settings")
             bundle.read.append(name)
-    elif _HEADING.search(text) and _ENTRY_MARK.search(text):
-        _ticket(bundle, text, name)
-    elif _ENTRY_MARK.search(text) and not _mostly_log(text):
+    elif (_HEADING.search(text) and _ENTRY_MARK.search(text)) or (_ENTRY_MARK.search(text) and not _mostly_log(text)):
         _ticket(bundle, text, name)
     else:
         _lines(bundle, text, name)
@@ -358,7 +367,11 @@ def _ticket(bundle: Bundle, text: str, name: str) -> None:
 
 def _is_claim(text: str, start: int, value: str) -> bool:
     """Whether the words before a block announce it as what should be, or its addresses are cut short by dots."""
-    before = [line for line in text[max(0, start - 400) : start].split("\n") if line.strip(" `*\n") and not line.startswith("```")]
+    before = [
+        line
+        for line in text[max(0, start - 400) : start].split("\n")
+        if line.strip(" `*\n") and not line.startswith("```")
+    ]
     said = before[-1] if before else ""
     if _ACTUAL.search(said):
         return False
@@ -384,7 +397,11 @@ def _agree(one: dict[str, Any], two: dict[str, Any]) -> bool:
 
 
 def _union(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
-    both = {k: _union(one[k], two[k]) for k in one.keys() & two.keys() if isinstance(one[k], dict) and isinstance(two[k], dict)}
+    both = {
+        k: _union(one[k], two[k])
+        for k in one.keys() & two.keys()
+        if isinstance(one[k], dict) and isinstance(two[k], dict)
+    }
     return {**one, **two, **both}
 
 

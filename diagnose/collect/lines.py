@@ -59,16 +59,30 @@ _PREFIXES = tuple(
         rf"(?P<logger>{_LOGGER})\[(?P<id>{_UUID})\]: ",  # a celery task
     )
 )
-_PAIR = re.compile(r"([A-Za-z_][\w.\-]{0,60})=(?:\"((?:[^\"\\]|\\.){0,4000})\"|'((?:[^'\\]|\\.){0,4000})'|([^\s,;]{1,2000}))")
+_PAIR = re.compile(
+    r"([A-Za-z_][\w.\-]{0,60})=(?:\"((?:[^\"\\]|\\.){0,4000})\"|'((?:[^'\\]|\\.){0,4000})'|([^\s,;]{1,2000}))"
+)
 _WORTH_PAIRS = re.compile(r"\b(?:event|msg|message|url|status|status_code|path|model|error|level)=")
-_OWN_ID = re.compile(r"\b(?:request_id|req_id|requestId|reqId|x-request-id|trace_id|correlation_id|rid)[\"']?\s*[=:]\s*[\"']?([\w-]{6,64})")
+_OWN_ID = re.compile(
+    r"\b(?:request_id|req_id|requestId|reqId|x-request-id|trace_id|correlation_id|rid)[\"']?\s*[=:]\s*[\"']?([\w-]{6,64})"
+)
 _PINO = {10: "TRACE", 20: "DEBUG", 30: "INFO", 40: "WARNING", 50: "ERROR", 60: "CRITICAL"}
 _ERROR_FIELDS = (
     "error", "err", "exception", "exc_info", "exc", "traceback", "stack_trace", "reason", "error_message", "detail", "details", "cause",
     "body", "response_body", "response_text",
 )  # fmt: skip
 _MESSAGES = ("message", "msg", "event", "textPayload", "text", "MESSAGE", "@message")
-_IDS = ("request_id", "req_id", "requestId", "reqId", "trace_id", "traceId", "correlation_id", "correlationId", "task_id")
+_IDS = (
+    "request_id",
+    "req_id",
+    "requestId",
+    "reqId",
+    "trace_id",
+    "traceId",
+    "correlation_id",
+    "correlationId",
+    "task_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,9 @@ def _from_pairs(
 ) -> Line:
     """A line of `key=value` pairs: logfmt, structlog."""
     message = next((pairs[key] for key in ("event", "msg", "message") if key in pairs), None)
-    extras: dict[str, Any] = {k: int(v) if v.isdigit() and len(v) < 10 else None if v in ("None", "null") else v for k, v in pairs.items()}
+    extras: dict[str, Any] = {
+        k: int(v) if v.isdigit() and len(v) < 10 else None if v in ("None", "null") else v for k, v in pairs.items()
+    }
     said = next((str(extras[k]) for k in _IDS if extras.get(k)), None)
     level = level or str(pairs.get("level", "")).upper()
     time = time or pairs.get("timestamp") or pairs.get("time") or pairs.get("ts")
@@ -178,21 +194,43 @@ def _structured(number: int, text: str, found: Mapping[str, str], depth: int) ->
     carried = value.get("log")
     if isinstance(carried, str) and carried.strip():  # docker's json-file
         inner = record(number, carried.rstrip("\n"), depth + 1)
-        return Line(number, inner.message, inner.level, inner.logger, inner.request_id, inner.time or value.get("time"), inner.extras)
+        return Line(
+            number,
+            inner.message,
+            inner.level,
+            inner.logger,
+            inner.request_id,
+            inner.time or value.get("time"),
+            inner.extras,
+        )
     message = next((value[key] for key in _MESSAGES if isinstance(value.get(key), str)), None)
     given = next((value[key] for key in _IDS if value.get(key)), None)
     levels = (value.get(key) for key in ("levelname", "level", "severity", "lvl", "log.level"))
-    level = next((_PINO.get(v, "") if isinstance(v, int) else str(v).upper() for v in levels if v), "") or found.get("level", "")
+    level = next((_PINO.get(v, "") if isinstance(v, int) else str(v).upper() for v in levels if v), "") or found.get(
+        "level", ""
+    )
     if message is None and not (level and given) and exchanged(value) is None:
         return None
-    inner = record(number, message or "", depth + 1) if message and (message[:1] in "{[" or message[:4] in ("INFO", "ERRO", "WARN", "DEBU")) else None
+    inner = (
+        record(number, message or "", depth + 1)
+        if message and (message[:1] in "{[" or message[:4] in ("INFO", "ERRO", "WARN", "DEBU"))
+        else None
+    )
     logger = str(value.get("name") or value.get("logger") or value.get("logger_name") or found.get("logger", ""))
     times = (value.get(key) for key in ("asctime", "timestamp", "time", "ts", "@timestamp"))
     time = next((v for v in times if isinstance(v, str)), None) or found.get("time")
     body = _told(inner.message if inner else message or "", value)
     extras = {**(inner.extras if inner else {}), **value}
     own = str(given) if given else (inner.request_id if inner else None) or _own_id(body)
-    return Line(number, body, (inner.level if inner else "") or level, (inner.logger if inner else "") or logger, own, time, extras)
+    return Line(
+        number,
+        body,
+        (inner.level if inner else "") or level,
+        (inner.logger if inner else "") or logger,
+        own,
+        time,
+        extras,
+    )
 
 
 def _told(message: str, fields: Mapping[str, Any]) -> str:
@@ -230,7 +268,18 @@ def _compact(value: object) -> str:
 
 # --- exchanges in structured lines ------------------------------------------------------------------------------------
 
-_URL_KEYS = ("url", "uri", "http_url", "request_url", "requestUrl", "target", "path", "request_path", "endpoint", "route")
+_URL_KEYS = (
+    "url",
+    "uri",
+    "http_url",
+    "request_url",
+    "requestUrl",
+    "target",
+    "path",
+    "request_path",
+    "endpoint",
+    "route",
+)
 _METHOD_KEYS = ("method", "http_method", "request_method", "requestMethod", "verb")
 _STATUS_KEYS = ("status_code", "status", "statusCode", "http_status", "response_status", "http_status_code", "code")
 
@@ -245,7 +294,9 @@ def exchanged(fields: Mapping[str, Any]) -> tuple[str, str, int] | None:
     status = _first(places, _STATUS_KEYS)
     if isinstance(status, str) and status[:3].isdigit():
         status = int(status[:3])
-    url = next((v for p in places for k in _URL_KEYS if isinstance(v := p.get(k), str) and v.startswith(("/", "http"))), None)
+    url = next(
+        (v for p in places for k in _URL_KEYS if isinstance(v := p.get(k), str) and v.startswith(("/", "http"))), None
+    )
     method = _first(places, _METHOD_KEYS)
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599 or url is None:
         return None
@@ -255,4 +306,12 @@ def exchanged(fields: Mapping[str, Any]) -> tuple[str, str, int] | None:
 
 
 def _first(places: list[Mapping[str, Any]], keys: tuple[str, ...]) -> Any:
-    return next((place[key] for place in places for key in keys if place.get(key) is not None and not isinstance(place[key], Mapping)), None)
+    return next(
+        (
+            place[key]
+            for place in places
+            for key in keys
+            if place.get(key) is not None and not isinstance(place[key], Mapping)
+        ),
+        None,
+    )

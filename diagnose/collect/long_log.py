@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from diagnose.collect import backend_log
 from diagnose.collect.text import decode
+from diagnose.model import Evidence
 
 LONG = 512 * 1024
 """Bytes from which a log is long."""
@@ -111,7 +112,7 @@ def _place(name: str, start: int) -> str:
 def whole(path: Path, name: str) -> backend_log.BackendLog:
     """Every attempt of a long log, oldest first."""
     attempts: list[backend_log.Attempt] = []
-    common = []
+    common: list[Evidence] = []
     recognised = 0
     for part in parts(path):
         log = backend_log.read(part.text, _place(name, part.start))

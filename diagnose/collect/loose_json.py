@@ -274,9 +274,7 @@ class _Reader:
             ):
                 pos = self._line_end(pos)
             elif char > "\x7f" and char != "…" and char not in _CLOSING_QUOTE:
-                pos = self._line_end(
-                    pos
-                )  # no value begins so: an arrow, and what was written beside the line
+                pos = self._line_end(pos)  # no value begins so: an arrow, and what was written beside the line
             elif char == "<" and text.startswith("<-", pos):
                 pos = self._line_end(pos)
             else:

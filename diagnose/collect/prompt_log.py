@@ -328,9 +328,7 @@ def _line_value(line: str) -> object:
     return found[0] if found is not None and not line[found[1] :].strip().strip(",") else None
 
 
-def _salvage(
-    source: text.Characters, size: int, error: loose_json.NotJson | None, start: int = 0
-) -> PromptLog:
+def _salvage(source: text.Characters, size: int, error: loose_json.NotJson | None, start: int = 0) -> PromptLog:
     """The whole entries of a text that is not JSON as a whole."""
     body = source.text
     places = _Places(source, start)
@@ -362,9 +360,7 @@ def _form_of(body: str) -> str:
     return "array" if first is not None and body[first] == "[" else "fragments"
 
 
-def _broken(
-    source: text.Characters, size: int, error: loose_json.NotJson | None, count: int
-) -> tuple[Fault, ...]:
+def _broken(source: text.Characters, size: int, error: loose_json.NotJson | None, count: int) -> tuple[Fault, ...]:
     if error is None:
         return ()
     if not count and source.text.lstrip("\ufeff \t\r\n")[:1] not in ("[", "{"):
@@ -591,8 +587,7 @@ def _last_lines(tail: _Tail, count: int, size: int, faults: list[Fault]) -> _Fou
 def _from_tail(tail: _Tail, found: _Found, form: str, faults: list[Fault]) -> PromptLog:
     places = _Places(tail.source, tail.start)
     entries = [
-        Entry(back - len(found), value, places.at(start)[0])
-        for back, (value, start) in enumerate(reversed(found))
+        Entry(back - len(found), value, places.at(start)[0]) for back, (value, start) in enumerate(reversed(found))
     ]
     log = PromptLog(tuple(entries), form, tuple(faults), whole=False)
     return _finished(log, tail.source.notes, tail.body[found[-1][1] :])

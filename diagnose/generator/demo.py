@@ -180,11 +180,7 @@ def _serve(world: World, machine: _Machine) -> dict[str, Any]:
 
 def _hands(world: World, machine: _Machine, log: Log) -> Hands:
     def main(event: events.Event, /) -> None:
-        log(
-            replace(event, model=world.announces)
-            if world.announces and isinstance(event, events.Chosen)
-            else event
-        )
+        log(replace(event, model=world.announces) if world.announces and isinstance(event, events.Chosen) else event)
 
     storage = hands.MemoryStorage(world.project, log, machine.clock)
     accounts = hands.MemoryAccounts(world.account, world.project.url, log, machine.clock)
@@ -244,9 +240,7 @@ def _service(source: Source) -> str:
         choice = '    if not use_image_to_image:\n        raise ValueError("Missing required image")\n'
         choice += f"    return {pair[0]}"
     several = profile.image_key == "image_urls"
-    common = "".join(
-        f", {key!r}: {value!r}" for key, value in profile.payload.items() if "strength" not in key
-    )
+    common = "".join(f", {key!r}: {value!r}" for key, value in profile.payload.items() if "strength" not in key)
     own = "".join(f'        "{key}": {value!r},\n' for key, value in profile.payload.items())
     strength = profile.payload.get("image_strength")
     if strength is not None and source.sends_strength:

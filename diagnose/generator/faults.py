@@ -403,9 +403,7 @@ FAULTS: tuple[Fault, ...] = (
         "upload_error",
         "the client library is handed a BytesIO",
         _FELL_BACK,
-        _project(
-            trouble=StorageBroken("TypeError", "expected str, bytes or os.PathLike object, not BytesIO")
-        ),
+        _project(trouble=StorageBroken("TypeError", "expected str, bytes or os.PathLike object, not BytesIO")),
     ),
     # image_url
     _seed(
@@ -438,17 +436,11 @@ FAULTS: tuple[Fault, ...] = (
         _shows_env(_runs(image_key="image_urls")),
     ),
     _seed("strength_wrong", "the strength is 0.85", _SWITCHED, _payload(image_strength=0.85)),
-    _seed(
-        "parameter_drift", "28 steps are sent where 7 were meant", _SWITCHED, _payload(num_inference_steps=28)
-    ),
-    _seed(
-        "parameter_unknown", "the strength is sent under a name the model does not read", _SWITCHED, _omission
-    ),
+    _seed("parameter_drift", "28 steps are sent where 7 were meant", _SWITCHED, _payload(num_inference_steps=28)),
+    _seed("parameter_unknown", "the strength is sent under a name the model does not read", _SWITCHED, _omission),
     _seed("parameter_out_of_range", "99 steps are sent", _FAILED, _payload(num_inference_steps=99)),
     # generation
-    _seed(
-        "fal_key_rejected", "fal's key was cut when it was copied", _FAILED, _fal(key=hands.fal_key()[:40])
-    ),
+    _seed("fal_key_rejected", "fal's key was cut when it was copied", _FAILED, _fal(key=hands.fal_key()[:40])),
     _seed("fal_balance_exhausted", "the balance with fal is used up", _FAILED, _fal(balance=False)),
     _seed("fal_rate_limited", "too many calls are under way", _FAILED, _fal(busy=True)),
     _seed(
@@ -477,14 +469,10 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _seed("fal_unavailable", "fal takes too long and says so", _FAILED, _fal(trouble=hands.timed_out())),
     _seed("fal_unavailable", "fal breaks down", _FAILED, _fal(trouble=hands.server_error()), "error"),
-    _seed(
-        "fal_unavailable", "fal does not answer", _FAILED, _fal(trouble=FalDown("ReadTimeout", "")), "silent"
-    ),
+    _seed("fal_unavailable", "fal does not answer", _FAILED, _fal(trouble=FalDown("ReadTimeout", "")), "silent"),
     _seed("fal_no_result", "fal answers without a picture", _FAILED, _fal(draws=False)),
     # beside the chain
-    _seed(
-        "backend_stale", "the model was changed on disk and the backend was not restarted", _WRONG, _staleness
-    ),
+    _seed("backend_stale", "the model was changed on disk and the backend was not restarted", _WRONG, _staleness),
     _seed(
         "backend_error",
         "the handler raises before a model is chosen",

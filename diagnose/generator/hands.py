@@ -40,9 +40,7 @@ _FAL_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{32}")
 
 _FLAGGED = "The content could not be processed because it contained material flagged by a content checker."
 _NOT_DOWNLOADED = "Failed to download the file. Please check if the URL is accessible and try again."
-_NOT_LOADED = (
-    "Failed to load the image. Please ensure the image file is not corrupted and is in a supported format."
-)
+_NOT_LOADED = "Failed to load the image. Please ensure the image file is not corrupted and is in a supported format."
 
 
 # Time, names and keys.
@@ -139,9 +137,7 @@ class MemoryAccounts:
         expired = claims.get("exp", 0) < epoch(self.clock())
         self.log(events.Exchanged("GET", f"{self.url}/auth/v1/user", 403 if expired else 200))
         if expired:
-            reason = (
-                "invalid JWT: unable to parse or verify signature, token has invalid claims: token is expired"
-            )
+            reason = "invalid JWT: unable to parse or verify signature, token has invalid claims: token is expired"
             body = json.dumps({"code": 403, "error_code": "bad_jwt", "msg": reason}, separators=(",", ":"))
             self.log(events.TokenRefused(403, body))
             raise RequestRefused(401, "Invalid or expired token")
@@ -153,9 +149,7 @@ class MemoryAccounts:
 
     def charge(self, user: User, price: int) -> int:
         """Takes the price."""
-        self.log(
-            events.Exchanged("PATCH", f"{self.url}/rest/v1/profiles?user_id=eq.{user.id}", 200, "HTTP/2")
-        )
+        self.log(events.Exchanged("PATCH", f"{self.url}/rest/v1/profiles?user_id=eq.{user.id}", 200, "HTTP/2"))
         return user.coins - price
 
 
@@ -208,9 +202,7 @@ class MemoryStorage:
 
     def public_url(self, bucket: str, path: str) -> str | None:
         """The address, whether or not anything is served there."""
-        return (
-            f"{self.project.url}/storage/v1/object/public/{bucket}/{path}" if self.project.tells_url else None
-        )
+        return f"{self.project.url}/storage/v1/object/public/{bucket}/{path}" if self.project.tells_url else None
 
     def probe(self, url: str) -> tuple[int, str | None]:
         """What a reader without a key gets."""
@@ -232,9 +224,7 @@ class MemoryStorage:
         if settings is None:
             return StorageRefused(404, "Bucket not found", "Bucket not found", "NoSuchBucket")
         if self._role() != "service_role":
-            return StorageRefused(
-                403, "Unauthorized", "new row violates row-level security policy", "AccessDenied"
-            )
+            return StorageRefused(403, "Unauthorized", "new row violates row-level security policy", "AccessDenied")
         if not _OBJECT_NAME.fullmatch(path):
             return StorageRefused(400, "InvalidKey", f"Invalid key: {path}", "InvalidKey")
         if settings.mime_types is not None and content_type not in settings.mime_types:
@@ -339,14 +329,10 @@ class MemoryFal:
     def _refusal(self, model: str, body: Mapping[str, Any], request_id: str) -> FalRefused | None:
         app = "/".join(model.split("/")[:2])
         if not _FAL_KEY.fullmatch(self.account.key or ""):
-            text = (
-                f'Cannot access application "{app}". Authentication is required to access this application.'
-            )
+            text = f'Cannot access application "{app}". Authentication is required to access this application.'
             return _flat(401, request_id, detail=text)
         if not self.account.balance:
-            text = (
-                "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
-            )
+            text = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
             return _flat(403, request_id, detail=text)
         if self.account.busy:
             text = "Concurrent requests limit reached"
@@ -358,9 +344,7 @@ class MemoryFal:
 
     def _schema(self, model: str) -> Mapping[str, Any]:
         known = schema.fal_input(model) or {"properties": {}}
-        stricter = {
-            key: {**known["properties"].get(key, {}), **limit} for key, limit in self.account.stricter.items()
-        }
+        stricter = {key: {**known["properties"].get(key, {}), **limit} for key, limit in self.account.stricter.items()}
         return {**known, "properties": {**known["properties"], **stricter}}
 
     def _content(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -64,9 +64,7 @@ def inspect(data: bytes) -> Picture:
     try:
         width, height = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}[form](data)
     except (struct.error, IndexError, ValueError):
-        raise _unusable(
-            f"Invalid image file: cannot identify image file, its {form} header is broken"
-        ) from None
+        raise _unusable(f"Invalid image file: cannot identify image file, its {form} header is broken") from None
     if min(width, height) < MIN_SIDE:
         raise _unusable(f"Image too small: {width}x{height}px. Minimum dimension: {MIN_SIDE}px")
     return Picture(data, form, width, height)
@@ -125,9 +123,7 @@ def _unusable(text: str) -> ImageUnusable:
 
 
 def _json_type(value: object) -> str:
-    return {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(
-        type(value), "a number"
-    )
+    return {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
 
 
 def grey(width: int, height: int) -> bytes:

@@ -227,35 +227,25 @@ def generate(request: Request, code: Code, hands: Hands) -> Outcome:
         hands.log(events.FellBack(said(carried.fault)))
     body = code.build(code.profile, prompt, chosen, carried.urls)
     outcome = replace(outcome, sent=body)
-    hands.log(
-        events.Chosen(user.id, user.coins, chosen.mode, chosen.model, outcome.init_image_url, prompt, body)
-    )
+    hands.log(events.Chosen(user.id, user.coins, chosen.mode, chosen.model, outcome.init_image_url, prompt, body))
     return _draw(outcome, chosen, body, user, hands)
 
 
 def image_fields(request: Request, profile: Profile) -> Iterable[Received]:
     """The images of a request, most wanted first; fields that the profile does not name are not looked at."""
-    names = (
-        (profile.multipart_field,) if request.content_type.startswith("multipart/") else profile.image_fields
-    )
+    names = (profile.multipart_field,) if request.content_type.startswith("multipart/") else profile.image_fields
     for name in names:
         given = request.body.get(name)
         category = "upload" if name == profile.multipart_field else name.partition("_")[0]
         if isinstance(given, list):
-            yield from (
-                Received(f"{name.removesuffix('s')}[{at}]", category, value) for at, value in enumerate(given)
-            )
+            yield from (Received(f"{name.removesuffix('s')}[{at}]", category, value) for at, value in enumerate(given))
         elif given:
             yield Received(name, category, given)
 
 
 def said(fault: BrokenLink) -> str:
     """A fault in the words that a backend answers with."""
-    return (
-        f"Failed to upload image to Supabase Storage: {fault}"
-        if isinstance(fault, StorageFault)
-        else str(fault)
-    )
+    return f"Failed to upload image to Supabase Storage: {fault}" if isinstance(fault, StorageFault) else str(fault)
 
 
 def _admit(request: Request, hands: Hands) -> tuple[User, str]:
@@ -273,19 +263,13 @@ def _admit(request: Request, hands: Hands) -> tuple[User, str]:
 def _announce(request: Request, received: Sequence[Received], log: Log) -> None:
     if request.content_type.startswith("multipart/"):
         for image in received:
-            log(
-                events.FileReceived(
-                    request.file_name, len(image.value) if isinstance(image.value, bytes) else 0
-                )
-            )
+            log(events.FileReceived(request.file_name, len(image.value) if isinstance(image.value, bytes) else 0))
         return
     categories = [image.category for image in received]
     log(events.ImagesReceived(categories.count("product"), "face" in categories, "background" in categories))
 
 
-def _carry(
-    received: Sequence[Received], user: User, request: Request, profile: Profile, hands: Hands
-) -> Carried:
+def _carry(received: Sequence[Received], user: User, request: Request, profile: Profile, hands: Hands) -> Carried:
     """Every image to its public address; the first that is lost ends it for all, as a single `try` does."""
     urls: list[str] = []
     first: str | None = None
@@ -295,9 +279,7 @@ def _carry(
             data = images.decode(image.value)
             hands.log(events.Preprocessing(image.name, str(request.body.get("aspect_ratio", "9:16"))))
             picture = images.inspect(data)
-            hands.log(
-                events.Preprocessed(image.name, picture.format, picture.width, picture.height, len(data))
-            )
+            hands.log(events.Preprocessed(image.name, picture.format, picture.width, picture.height, len(data)))
             path = f"{user.id}/{image.category}/{hands.new_id()}.{picture.extension}"
             hands.log(events.Uploading(image.name, profile.bucket, path, len(data), picture.content_type))
             hands.storage.upload(profile.bucket, path, data, picture.content_type)
@@ -335,9 +317,7 @@ def _draw(outcome: Outcome, chosen: Selected, body: Mapping[str, Any], user: Use
             pictures += answer.pictures
             troubles += [] if answer.pictures else [f"image {number}: no image URL in the response"]
     if not pictures:
-        return _failed(
-            outcome, f"No images generated from Fal.ai. Last errors: {' | '.join(troubles)}", hands
-        )
+        return _failed(outcome, f"No images generated from Fal.ai. Last errors: {' | '.join(troubles)}", hands)
     hands.log(events.Generated(len(pictures), count, user.id, PRICE))
     remaining = hands.accounts.charge(user, PRICE)
     hands.log(events.Charged(user.id, remaining))
@@ -376,11 +356,7 @@ def _refused(outcome: Outcome, status: int, detail: str) -> Outcome:
 
 def _why_refused(carried: Carried) -> tuple[int, str]:
     if carried.fault is None:
-        return (
-            (500, "Failed to get the image's address from Supabase Storage.")
-            if carried.path
-            else (422, NO_IMAGE)
-        )
+        return (500, "Failed to get the image's address from Supabase Storage.") if carried.path else (422, NO_IMAGE)
     text = said(carried.fault)
     if isinstance(carried.fault, ImageUnusable):
         return 422, text

@@ -53,17 +53,11 @@ def words(event: events.Event) -> Iterator[Line]:
         case events.Chosen() | events.Sending() | events.Answered() | events.CallFailed():
             yield from _fal(event)
         case (
-            events.Preprocessing()
-            | events.Preprocessed()
-            | events.Uploading()
-            | events.Uploaded()
-            | events.ImageLost()
+            events.Preprocessing() | events.Preprocessed() | events.Uploading() | events.Uploaded() | events.ImageLost()
         ):
             yield from _image(event)
         case events.TokenRefused(status, body):
-            yield Line(
-                "WARNING", "supabase_service", f"Token verification failed: {status} - {_one_line(body)}"
-            )
+            yield Line("WARNING", "supabase_service", f"Token verification failed: {status} - {_one_line(body)}")
         case events.Refused(fault):
             if isinstance(fault, NotConfigured):
                 yield Line("ERROR", "main", f"{fault}")
@@ -102,9 +96,7 @@ def _server(
 ) -> Iterator[Line]:
     match event:
         case events.Started(pid, url, missing):
-            yield from (
-                Line("WARNING", "main", f"{name} not found in environment variables") for name in missing
-            )
+            yield from (Line("WARNING", "main", f"{name} not found in environment variables") for name in missing)
             yield _uvicorn(f"Started server process [{pid}]")
             yield _uvicorn("Waiting for application startup.")
             yield _uvicorn("Application startup complete.")
@@ -127,9 +119,7 @@ def _server(
             )
             yield Line("ERROR", "uvicorn.error", trace)
         case events.Exchanged(method, url, status, protocol):
-            yield Line(
-                "INFO", "httpx", f'HTTP Request: {method} {url} "{protocol} {status} {_phrase(status)}"'
-            )
+            yield Line("INFO", "httpx", f'HTTP Request: {method} {url} "{protocol} {status} {_phrase(status)}"')
 
 
 def _image(

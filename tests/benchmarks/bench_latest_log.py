@@ -25,13 +25,8 @@ MEGABYTE = 1_000_000
 
 def entry(number: int) -> dict[str, object]:
     """About 2.1 KB, as a backend writes it."""
-    prompt = (
-        f"Picture {number}: a woman in a studio, natural daylight, eye-level angle, photorealistic, 9:16. "
-        * 5
-    )
-    url = (
-        f"https://abcdefghijklmnopqrst.supabase.co/storage/v1/object/public/public/user/face/{number:036}.jpg"
-    )
+    prompt = f"Picture {number}: a woman in a studio, natural daylight, eye-level angle, photorealistic, 9:16. " * 5
+    url = f"https://abcdefghijklmnopqrst.supabase.co/storage/v1/object/public/public/user/face/{number:036}.jpg"
     return {
         "timestamp": "2026-01-11T06:35:30.766926",
         "request": {
@@ -74,9 +69,7 @@ def run(command: Sequence[str]) -> tuple[float, float, int]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
-    child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
-    )
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -89,9 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Ratios of diagnose latest-log on a large file.")
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--size", type=int, default=1000, help="megabytes of the large file")
-    parser.add_argument(
-        "--json-load", action="store_true", help="also json.load the large file (4 GB of memory)"
-    )
+    parser.add_argument("--json-load", action="store_true", help="also json.load the large file (4 GB of memory)")
     options = parser.parse_args()
     for package in ("diagnose", "checks", "schemas"):
         compileall.compile_dir(ROOT / package, quiet=1)
@@ -124,9 +115,7 @@ def main() -> None:
                 if number >= 0:
                     taken[name].append(seconds)
         if options.json_load:
-            seconds, memory["json.load, large"], codes["json.load, large"] = run(
-                [python, "-c", load, str(large)]
-            )
+            seconds, memory["json.load, large"], codes["json.load, large"] = run([python, "-c", load, str(large)])
             taken["json.load, large"] = [seconds]
         report(taken, memory, codes, (large.stat().st_size, small.stat().st_size))
 
