@@ -23,7 +23,7 @@ reads: tuple[str, ...] = ()
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    proof = tuple(e for e in case.fal_status(404) if not e["request_id"]) or tuple(
+    proof = tuple(e for e in case.fal_status(404) if not (e["queue"] and e["request_id"])) or tuple(
         e for e in case.fal_refusals if str(e["message"]).endswith("not found")
     )
     if proof:

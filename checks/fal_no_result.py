@@ -37,7 +37,7 @@ def look(case: Case) -> Finding:
     proof = case.fal_type("no_media_generated") or ((empty,) if empty is not None else ())
     if isinstance(made, Seen):
         return passed("fal made a picture", made.evidence)
-    lost = [e for e in case.fal_status(404) if e["request_id"]]
+    lost = [e for e in case.fal_status(404) if e["queue"] and e["request_id"]]
     if lost:
         return failed("fal's queue knows no such request at the result's address", *lost[:1], remedy=REMEDY)
     if proof and not case.fal_status(401, 403, 404, 429, 500, 502, 503, 504):
