@@ -379,7 +379,7 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
         try:
             data = _stdin() if file == "-" else open_bytes(Path(file))
         except OSError as error:
-            click.echo(f"{file}: {error.strerror or error}", err=True)
+            _complain(f"{file}: {error.strerror or error}")
             shown.append({"file": file, "valid": None, "errors": [], "total": 0})
             code = Exit.NOTHING_READABLE
             continue
@@ -400,15 +400,11 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
 def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int) -> None:
     from diagnose.render.text import visible
 
-    if valid:
-        click.echo(f"{file}: valid")
-        return
-    for error in errors:
-        click.echo(visible(f"{file}:{error['line']}:{error['column']}: {error['pointer'] or '/'}: {error['message']}"))
-    rest = total - len(errors)
-    click.echo(
-        f"{file}: invalid, {total} error{'s' if total != 1 else ''}" + (f" ({rest} more not shown)" if rest > 0 else "")
-    )
+    lines = [f"{file}:{e['line']}:{e['column']}: {e['pointer'] or '/'}: {e['message']}" for e in errors]
+    rest = f" ({total - len(errors)} more not shown)" if total > len(errors) else ""
+    lines.append(f"{file}: valid" if valid else f"{file}: invalid, {total} error{'s' if total != 1 else ''}{rest}")
+    for line in lines:
+        click.echo(visible(line))
 
 
 @cli.command("schema")
