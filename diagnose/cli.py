@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -477,6 +478,11 @@ def demo(
             near = difflib.get_close_matches(broken, [fault.name for fault in faults.FAULTS], 1)
             hint = f"did you mean '{near[0]}'?" if near else "`diagnose demo --list` shows what can be broken"
             raise click.BadParameter(f"'{broken}' cannot be broken; {hint}", param_hint="--break")
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.BadParameter(f"'{keep}': {error.strerror or error}", param_hint="--keep") from None
     with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch:
         folder = keep if keep is not None else Path(scratch)
         if score:
@@ -566,6 +572,9 @@ def _score(chosen: list[Any], folder: Path, form: str) -> None:
 
 def main() -> NoReturn:
     """Run the command; every error is one clear line and the right exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console that lacks a character still shows the answer
     try:
         code = cli.main(standalone_mode=False)
         _flush()
@@ -576,7 +585,7 @@ def main() -> NoReturn:
         click.echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        _usage(error)
         sys.exit(Exit.USAGE)
     except DiagnoseError as error:
         _complain(error.message)
@@ -590,6 +599,16 @@ def main() -> NoReturn:
 
 def _flush() -> None:
     sys.stdout.flush()
+
+
+def _usage(error: click.ClickException) -> None:
+    """click's own message, with nothing in it that commands the terminal."""
+    from diagnose import mask
+    from diagnose.render.text import visible
+
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+    click.echo(f"Error: {visible(mask.text(error.format_message()))[:600]}", err=True)
 
 
 def _complain(message: str) -> None:

@@ -37,7 +37,9 @@ def _anything(secret: str) -> bool:
 def _random(secret: str) -> bool:
     """Whether it looks drawn by lot, and is no word."""
     parts = [part[1:] for part in re.split(r"[-_.]", secret)]
-    return any(c.isdigit() for c in secret) or len(secret) >= 24 or any(p != p.lower() and p != p.upper() for p in parts)
+    return (
+        any(c.isdigit() for c in secret) or len(secret) >= 24 or any(p != p.lower() and p != p.upper() for p in parts)
+    )
 
 
 def _unlike_word(secret: str) -> bool:
@@ -65,7 +67,7 @@ _RULES = (
         "data",
         ("base64,",),
         r"data:(?P<type>[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{0,80})?){0,6};base64,"
-        r"(?P<s>[A-Za-z0-9+/=_%-]{16,}+(?:(?:\\n|\s)[A-Za-z0-9+/_-]{60,}+=*)*+)",
+        r"(?P<s>[A-Za-z0-9+/=_%-]{8,}+(?:(?:\\n|\s)[A-Za-z0-9+/_-]{60,}+=*)*+)",
     ),
     _Rule("jwt", ("eyj",), r"eyJ[A-Za-z0-9_+/=-]{6,}(?:\.[A-Za-z0-9_+/=-]*){0,4}"),
     _Rule("supabase-key", ("sb_", "sbp_"), r"sb(?:p|_secret|_publishable)_[A-Za-z0-9_-]{6,}"),
@@ -87,7 +89,7 @@ _RULES = (
     _Rule(
         "password",
         ("://",),
-        rf"://(?P<s>[^/?#\s\"'<>\\@:\[]{{1,256}}:(?!\d{{1,5}}(?![^/?#\s]))[^/?#\s\"'<>\\@:]{{1,256}}){_END}",
+        rf"://(?P<s>[^/?#\s\"'<>\\@:\[]{{0,256}}:(?!\d{{1,5}}(?![^/?#\s]))[^/?#\s\"'<>\\@:]{{1,256}}){_END}",
         lambda s: not s.rpartition(":")[2].rstrip(".").isdigit(),
     ),
     _Rule(
@@ -129,21 +131,42 @@ _RULES = (
         rf"{_AFTER_NAME}(?:(?:bearer|basic|key)\s)?(?P<s>{_VALUE}{{8,}})",
         lambda s: _unlike_word(s) and _random(s) and not s.startswith(("http:", "https:")),
     ),
-    _Rule("token", ("bearer", "basic"), r"(?i)\b(?:bearer|basic)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.~+/=:-]{8,})", _random),
-    _Rule("key", ("key",), r"\bK(?:ey|EY)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.:-]{8,})", lambda s: any(c.isdigit() for c in s)),
-    _Rule("key", (" with",), r"(?i)(?:starts|begins|ends)\s{1,4}with:?\s{0,4}[\"'`(]{0,2}(?P<s>[A-Za-z0-9_:-]{6,})", _random),
+    _Rule(
+        "token", ("bearer", "basic"), r"(?i)\b(?:bearer|basic)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.~+/=:-]{8,})", _random
+    ),
+    _Rule(
+        "key",
+        ("key",),
+        r"\bK(?:ey|EY)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.:-]{8,})",
+        lambda s: any(c.isdigit() for c in s),
+    ),
+    _Rule(
+        "key",
+        (" with",),
+        r"(?i)(?:starts|begins|ends)\s{1,4}with:?\s{0,4}[\"'`(]{0,2}(?P<s>[A-Za-z0-9_:-]{6,})",
+        _random,
+    ),
     _Rule(
         "key",
         ("key", "token", "secret", "credential", "jwt"),
         r"(?i)(?:key|token|secret|credential|jwt)\b[^\n:=<]{0,30}[:=]\s{0,4}[\"'`(]{0,2}(?P<s>[A-Za-z0-9_-]{4,64})(?=\.\.|…|\*\*)",
         _random,
     ),
-    _Rule("key", ("header value",), r"(?i)header value\b[^'\"\n]{0,20}[\"'](?P<s>[^\"'<>\n]{4,4096})[\"']"),
-    _Rule("key", ("key", "secret", "credential"), rf"(?i)(?:key|secret|credential)\b[^\n/<]{{0,24}}?(?P<s>{_UUID})(?![\w/.-])"),
+    _Rule(
+        "key",
+        ("header value",),
+        r"(?i)header value\b[^'\"\n]{0,20}[\"'](?P<s>[^\"'<>\n]{4,4096}?)(?=[\"']|\.\.\.|…|\Z)",
+    ),
+    _Rule("key", ("://",), rf"(?i)(?<=://){_UUID}(?![\w/-]|\.\w)"),
+    _Rule(
+        "key",
+        ("key", "secret", "credential"),
+        rf"(?i)(?:key|secret|credential)\b[^\n/<]{{0,24}}?(?P<s>{_UUID})(?![\w/-]|\.\w)",
+    ),
     _Rule(
         "key",
         ("-",),
-        r"(?i)(?<![/\w.-])(?!(?:19|20)\d{6}-)[0-9a-f]{8}-(?:[0-9a-f]{0,4}|[0-9a-f]{4}-[0-9a-f]{0,4}|(?:[0-9a-f]{4}-){2}[0-9a-f]{0,4}"
+        r"(?i)(?:(?<![/\w.-])|(?<=://))(?!(?:19|20)\d{6}-)[0-9a-f]{8}-(?:[0-9a-f]{0,4}|[0-9a-f]{4}-[0-9a-f]{0,4}|(?:[0-9a-f]{4}-){2}[0-9a-f]{0,4}"
         r"|(?:[0-9a-f]{4}-){3}[0-9a-f]{0,11})(?![\w-])",
     ),
     _Rule("data", (), r"(?<![A-Za-z0-9+/_-])(?P<s>[A-Za-z0-9+/_-]{72,}+={0,2})", _blob),
@@ -195,7 +218,7 @@ def cut(value: str, limit: int) -> str:
     """The masked text, cut to a length: masked first, so that no part of a secret is left over."""
     length = len(value)
     if length > _WINDOW:
-        value = re.sub(r"\S{0,4096}\Z", "", value[:_WINDOW])
+        value = value[: max(_WINDOW - 4096, *(value.rfind(white, 0, _WINDOW) for white in " \n\t"))]
     shown = text(value)
     return shown if length <= _WINDOW and len(shown) <= limit else f"{shown[:limit]}... ({length} characters)"
 

@@ -85,11 +85,17 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return {path.name: path for path in sorted(top.iterdir())}
 
 
-def in_shell(*arguments: object, cwd: Path | None = None, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def in_shell(
+    *arguments: object, cwd: Path | None = None, stdin: bytes | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """A process of its own, for what only a process shows."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHON", "COLUMNS", "_DIAGNOSE"))}
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHON", "COLUMNS", "_DIAGNOSE"))
+    }
     env = {**inherited, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **environment}
-    return subprocess.run([*RUN, *map(str, arguments)], cwd=cwd, input=stdin or b"", capture_output=True, env=env, timeout=60, check=False)
+    return subprocess.run(
+        [*RUN, *map(str, arguments)], cwd=cwd, input=stdin or b"", capture_output=True, env=env, timeout=60, check=False
+    )
 
 
 # --- getting help -----------------------------------------------------------------------------------------------------
@@ -126,13 +132,23 @@ def test_without_a_command_it_helps(diagnose: Command) -> None:
 
 
 def test_it_runs_as_a_module(tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-m", "diagnose", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "diagnose", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert __version__ in ran.stdout
 
 
 def test_the_shell_completes(tmp_path: Path) -> None:
-    assert b"_DIAGNOSE_COMPLETE=bash_complete" in in_shell(_DIAGNOSE_COMPLETE="bash_source").stdout or shutil.which("bash") is None
+    assert (
+        b"_DIAGNOSE_COMPLETE=bash_complete" in in_shell(_DIAGNOSE_COMPLETE="bash_source").stdout
+        or shutil.which("bash") is None
+    )
     asked = in_shell(_DIAGNOSE_COMPLETE="zsh_complete", COMP_WORDS="diagnose lat", COMP_CWORD="1")
     assert b"latest-log" in asked.stdout
 
@@ -151,7 +167,9 @@ def test_the_shell_completes(tmp_path: Path) -> None:
         (("latest-log", "--profile", "sed"), "seed"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(diagnose: Command, arguments: tuple[str, ...], nearest: str) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(
+    diagnose: Command, arguments: tuple[str, ...], nearest: str
+) -> None:
     ran = diagnose(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert nearest in ran.err
@@ -161,23 +179,35 @@ def test_an_unknown_name_is_answered_with_the_nearest(diagnose: Command, argumen
 
 # --- exit codes -------------------------------------------------------------------------------------------------------
 
-CODES = [("sound", 0), ("no_image_sent", 0), ("bucket_missing", 1), ("fal_key_rejected", 1), ("wrong_target_model", 1), ("proxy_rejected", 1)]
+CODES = [
+    ("sound", 0),
+    ("no_image_sent", 0),
+    ("bucket_missing", 1),
+    ("fal_key_rejected", 1),
+    ("wrong_target_model", 1),
+    ("proxy_rejected", 1),
+]
 
 
 @pytest.mark.parametrize(("name", "code"), CODES)
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_exit_code_is_the_answers(diagnose: Command, cases: Mapping[str, Path], name: str, code: int, form: str) -> None:
+def test_the_exit_code_is_the_answers(
+    diagnose: Command, cases: Mapping[str, Path], name: str, code: int, form: str
+) -> None:
     assert diagnose("checklist", cases[name], "--format", form).code == code
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_cannot_be_told_is_3(diagnose: Command, tmp_path: Path, form: str) -> None:
-    (tmp_path / "b.log").write_text("INFO:     127.0.0.1:5000 - \"POST /api/generate-image HTTP/1.1\" 200 OK\n")
+    (tmp_path / "b.log").write_text('INFO:     127.0.0.1:5000 - "POST /api/generate-image HTTP/1.1" 200 OK\n')
     assert diagnose("checklist", "--backend-log", "b.log", "--format", form).code == 3
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"nothing of interest", b"{}", b"[]", b"\x7fELF\x00\x01\xff" * 99, b'[{"timestamp": "2026'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"nothing of interest", b"{}", b"[]", b"\x7fELF\x00\x01\xff" * 99, b'[{"timestamp": "2026'],
+)
 def test_nothing_readable_is_4(diagnose: Command, tmp_path: Path, content: bytes, form: str) -> None:
     (tmp_path / "prompt_log.json").write_bytes(content)
     for command in ("latest-log", "checklist"):
@@ -188,7 +218,9 @@ def test_nothing_readable_is_4(diagnose: Command, tmp_path: Path, content: bytes
         assert form == "json" or ran.err or ran.out
 
 
-def test_a_fault_of_its_own_is_70_and_one_line(diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_its_own_is_70_and_one_line(
+    diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ValueError("FAL_KEY=e8ef8061-1234-4abc-9def-0123456789ab:0123456789abcdef0123456789abcdef \x1b[31m")
 
@@ -215,7 +247,14 @@ def test_an_interrupt_is_130(diagnose: Command, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C is no signal there")
 def test_ctrl_c_while_it_waits_for_input_is_130() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([*RUN, "latest-log", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True)
+    process = subprocess.Popen(
+        [*RUN, "latest-log", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
+    )
     patience = threading.Timer(30, process.kill)
     patience.start()
     time.sleep(1.0)
@@ -243,7 +282,9 @@ def test_a_reader_that_leaves_does_not_change_the_exit_code(cases: Mapping[str, 
 def test_a_reader_that_leaves_does_not_make_a_file_valid(tmp_path: Path) -> None:
     (tmp_path / "wrong.json").write_text(json.dumps([{"timestamp": number} for number in range(3000)]))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([*RUN, "validate", "wrong.json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+    with subprocess.Popen(
+        [*RUN, "validate", "wrong.json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 1)
@@ -253,7 +294,9 @@ def test_a_reader_that_leaves_does_not_make_a_file_valid(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", ["prompt_log.json", "backend/prompt_log.json"])
-def test_without_a_file_the_usual_places_are_looked_at(diagnose: Command, cases: Mapping[str, Path], tmp_path: Path, place: str) -> None:
+def test_without_a_file_the_usual_places_are_looked_at(
+    diagnose: Command, cases: Mapping[str, Path], tmp_path: Path, place: str
+) -> None:
     (tmp_path / place).parent.mkdir(exist_ok=True)
     shutil.copy(cases["sound"] / "prompt_log.json", tmp_path / place)
     assert diagnose("latest-log").code == diagnose("checklist").code == 0
@@ -275,7 +318,10 @@ def test_where_it_looked_is_said(diagnose: Command, tmp_path: Path) -> None:
     for command in ("latest-log", "checklist"):
         ran = diagnose(command)
         assert (ran.code, ran.out) == (4, "")
-        assert all(part in ran.err.replace("\n", "") for part in (tmp_path.name, "prompt_log.json", "backend/prompt_log.json", "diagnose latest-log"))
+        assert all(
+            part in ran.err.replace("\n", "")
+            for part in (tmp_path.name, "prompt_log.json", "backend/prompt_log.json", "diagnose latest-log")
+        )
 
 
 def test_a_log_beside_the_prompt_log_is_read_too(diagnose: Command, cases: Mapping[str, Path], tmp_path: Path) -> None:
@@ -298,22 +344,37 @@ def test_standard_input_is_read(diagnose: Command, cases: Mapping[str, Path]) ->
 def test_a_folder_is_searched_and_a_mixture_is_recognised(diagnose: Command, cases: Mapping[str, Path]) -> None:
     folder = cases["bucket_missing"]
     whole = diagnose("checklist", folder, "--format", "json")
-    mixed = diagnose("checklist", *(folder / name for name in ("response.json", "backend.log", "prompt_log.json", "request.json")), "--format", "json")
+    mixed = diagnose(
+        "checklist",
+        *(folder / name for name in ("response.json", "backend.log", "prompt_log.json", "request.json")),
+        "--format",
+        "json",
+    )
     named = diagnose(
         "checklist", "--backend-log", folder / "backend.log", "--prompt-log", folder / "prompt_log.json", "--request", folder / "request.json",
         "--response", folder / "response.json", "--source", folder / "source", "--format", "json",
     )  # fmt: skip
-    assert whole.document["root"]["check"] == mixed.document["root"]["check"] == named.document["root"]["check"] == "bucket_missing"
+    assert (
+        whole.document["root"]["check"]
+        == mixed.document["root"]["check"]
+        == named.document["root"]["check"]
+        == "bucket_missing"
+    )
 
 
-@pytest.mark.parametrize("command", [("latest-log",), ("checklist",), ("checklist", "--backend-log"), ("checklist", "--source"), ("validate",)])
+@pytest.mark.parametrize(
+    "command",
+    [("latest-log",), ("checklist",), ("checklist", "--backend-log"), ("checklist", "--source"), ("validate",)],
+)
 def test_a_file_that_is_not_there_is_named(diagnose: Command, command: tuple[str, ...]) -> None:
     ran = diagnose(*command, "not-there.json")
     assert (ran.code, ran.out) == (4, "")
     assert "not-there.json" in ran.err and "no such file" in ran.err.lower()
 
 
-@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is unreadable here")
+@pytest.mark.skipif(
+    os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is unreadable here"
+)
 @pytest.mark.parametrize("command", ["latest-log", "checklist", "validate"])
 def test_a_file_that_may_not_be_read_is_named(diagnose: Command, tmp_path: Path, command: str) -> None:
     (tmp_path / "locked.json").write_text("[]")
@@ -322,9 +383,19 @@ def test_a_file_that_may_not_be_read_is_named(diagnose: Command, tmp_path: Path,
     assert ran.code == 4 and "locked.json" in ran.err
 
 
+def test_a_folder_that_cannot_be_made_is_said(diagnose: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = diagnose("demo", "--break", "bucket_missing", "--keep", "file/below")
+    assert ran.code == 2 and "file/below" in ran.err
+
+
 def test_a_folder_where_a_file_should_be_is_said(diagnose: Command, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for arguments in (("checklist", "--prompt-log", "folder"), ("checklist", "--backend-log", "folder"), ("validate", "folder")):
+    for arguments in (
+        ("checklist", "--prompt-log", "folder"),
+        ("checklist", "--backend-log", "folder"),
+        ("validate", "folder"),
+    ):
         ran = diagnose(*arguments)
         assert ran.code == 4 and "folder" in ran.err, arguments
 
@@ -348,8 +419,12 @@ def test_an_attempt_is_picked_by_number_time_and_text(diagnose: Command, cases: 
     assert entry("--match", entries[1]["request"]["original_prompt"][:20]) in range(len(entries))
 
 
-@pytest.mark.parametrize("arguments", [("--entry", "99"), ("--entry", "-99"), ("--at", "1999-01-01"), ("--match", "no such words")])
-def test_an_attempt_that_does_not_exist_is_4(diagnose: Command, cases: Mapping[str, Path], arguments: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("--entry", "99"), ("--entry", "-99"), ("--at", "1999-01-01"), ("--match", "no such words")]
+)
+def test_an_attempt_that_does_not_exist_is_4(
+    diagnose: Command, cases: Mapping[str, Path], arguments: tuple[str, str]
+) -> None:
     ran = diagnose("latest-log", cases["sound"] / "prompt_log.json", *arguments)
     assert (ran.code, ran.out) == (4, "")
     assert arguments[0] in ran.err
@@ -370,9 +445,17 @@ def test_all_attempts_are_shown_oldest_first(diagnose: Command, cases: Mapping[s
 
 @pytest.mark.parametrize(
     ("name", "expected", "code"),
-    [("sound", "image-to-image", 0), ("sound", "text-to-image", 1), ("no_image_sent", "image-to-image", 1), ("no_image_sent", "text-to-image", 0), ("bucket_missing", "text-to-image", 1)],
+    [
+        ("sound", "image-to-image", 0),
+        ("sound", "text-to-image", 1),
+        ("no_image_sent", "image-to-image", 1),
+        ("no_image_sent", "text-to-image", 0),
+        ("bucket_missing", "text-to-image", 1),
+    ],
 )
-def test_what_is_expected_decides(diagnose: Command, cases: Mapping[str, Path], name: str, expected: str, code: int) -> None:
+def test_what_is_expected_decides(
+    diagnose: Command, cases: Mapping[str, Path], name: str, expected: str, code: int
+) -> None:
     assert diagnose("checklist", cases[name], "--expect", expected).code == code
     assert diagnose("checklist", cases[name], "--expect", expected, "--format", "json").code == code
 
@@ -402,7 +485,9 @@ def test_text_and_document_give_the_same_answer(diagnose: Command, cases: Mappin
         assert text.first.split(" ")[0] in ("Image-to-image", "Text-to-image", "The", "Cannot", "Nothing")
 
 
-def test_machines_get_the_document_and_nothing_else(diagnose: Command, cases: Mapping[str, Path], tmp_path: Path) -> None:
+def test_machines_get_the_document_and_nothing_else(
+    diagnose: Command, cases: Mapping[str, Path], tmp_path: Path
+) -> None:
     ran = diagnose("checklist", "--format", "json", "-", stdin=(cases["sound"] / "backend.log").read_bytes())
     assert ran.err == "" and ran.document["outcome"] == "switched"
     assert ran.out.isascii()
@@ -426,7 +511,9 @@ def test_offline_changes_nothing_for_files(diagnose: Command, cases: Mapping[str
     assert diagnose("checklist", cases["sound"], "--offline") == diagnose("checklist", cases["sound"])
 
 
-def test_colours_are_for_terminals(diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_for_terminals(
+    diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = diagnose("checklist", cases["bucket_missing"]).out
     assert "\x1b" not in plain
     coloured = diagnose("checklist", cases["bucket_missing"], "--color", "always").out
@@ -440,10 +527,18 @@ def test_colours_are_for_terminals(diagnose: Command, cases: Mapping[str, Path],
     assert "\x1b" not in diagnose("checklist", cases["bucket_missing"]).out
 
 
-def test_the_language_is_asked_for_or_the_locales(diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_language_is_asked_for_or_the_locales(
+    diagnose: Command, cases: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "Yang harus dilakukan" in diagnose("checklist", cases["bucket_missing"], "--lang", "id").out
     assert "What to do" in diagnose("checklist", cases["bucket_missing"]).out
-    for value, said in (("id_ID.UTF-8", "Yang harus dilakukan"), ("id", "Yang harus dilakukan"), ("C", "What to do"), ("idle", "What to do"), ("de_DE.UTF-8", "What to do")):
+    for value, said in (
+        ("id_ID.UTF-8", "Yang harus dilakukan"),
+        ("id", "Yang harus dilakukan"),
+        ("C", "What to do"),
+        ("idle", "What to do"),
+        ("de_DE.UTF-8", "What to do"),
+    ):
         monkeypatch.setenv("LANG", value)
         assert said in diagnose("checklist", cases["bucket_missing"]).out, value
     assert "What to do" in diagnose("checklist", cases["bucket_missing"], "--lang", "en").out
@@ -456,7 +551,10 @@ def test_a_profile_is_a_name_or_a_file(diagnose: Command, cases: Mapping[str, Pa
         assert diagnose("checklist", cases["sound"], "--profile", name, "--format", "json").document["profile"] == name
     models = f'[models]\nimage_to_image = "{IMAGE_MODEL}"\ntext_to_image = "fal-ai/flux/schnell"\n'
     (tmp_path / "ours.toml").write_text(f'name = "ours"\n{models}')
-    assert diagnose("checklist", cases["sound"], "--profile", "ours.toml", "--format", "json").document["profile"] == "ours"
+    assert (
+        diagnose("checklist", cases["sound"], "--profile", "ours.toml", "--format", "json").document["profile"]
+        == "ours"
+    )
     (tmp_path / "wrong.toml").write_text(f'name = "ours"\nfalback = "refuse"\n{models}')
     ran = diagnose("checklist", cases["sound"], "--profile", "wrong.toml")
     assert ran.code == 2 and "falback" in ran.err and "fallback" in ran.err
@@ -465,7 +563,9 @@ def test_a_profile_is_a_name_or_a_file(diagnose: Command, cases: Mapping[str, Pa
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-@pytest.mark.parametrize("arguments", [("checklist", "--all", "-v"), ("checklist", "--lang", "id"), ("checklist", "--format", "json")])
+@pytest.mark.parametrize(
+    "arguments", [("checklist", "--all", "-v"), ("checklist", "--lang", "id"), ("checklist", "--format", "json")]
+)
 def test_any_console_can_show_it(cases: Mapping[str, Path], encoding: str, arguments: tuple[str, ...]) -> None:
     ran = in_shell(arguments[0], cases["bucket_missing"], *arguments[1:], PYTHONIOENCODING=encoding, TERM="dumb")
     assert (ran.returncode, ran.stderr) == (1, b"")
@@ -474,7 +574,17 @@ def test_any_console_can_show_it(cases: Mapping[str, Path], encoding: str, argum
     assert ("✓" in shown) == (encoding == "utf-8" and "json" not in arguments)
 
 
-@pytest.mark.parametrize("arguments", [("checks",), ("schema",), ("demo", "--list"), ("demo", "--break", "image_unusable"), ("explain", "bucket_missing"), ("--help",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("checks",),
+        ("schema",),
+        ("demo", "--list"),
+        ("demo", "--break", "image_unusable"),
+        ("explain", "bucket_missing"),
+        ("--help",),
+    ],
+)
 def test_any_console_can_show_the_other_commands(arguments: tuple[str, ...]) -> None:
     for encoding in ("ascii", "cp1252"):
         ran = in_shell(*arguments, PYTHONIOENCODING=encoding)
@@ -482,19 +592,62 @@ def test_any_console_can_show_the_other_commands(arguments: tuple[str, ...]) -> 
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names there are Unicode")
-def test_a_file_name_cannot_command_the_terminal(diagnose: Command, cases: Mapping[str, Path], tmp_path: Path) -> None:
-    log = (cases["bucket_missing"] / "backend.log").read_bytes()
-    for name in (b"a\x1b[31mred\x1b]52;c;AAAA\x07.log", b"\xff\xfe.log", "b\u202egpj.log".encode(), b"[red]{0.__class__}[-red].log", b"new\nline.log"):
-        place = tmp_path / os.fsdecode(name)
-        place.write_bytes(log)
-        for arguments in (("checklist",), ("checklist", "-v"), ("checklist", "--format", "json"), ("validate",), ("validate", "--format", "json"), ("latest-log", "--entry", "9")):
-            ran = in_shell(*arguments, place.name, cwd=tmp_path, FORCE_COLOR="" if "json" in arguments else "1")
-            assert ran.returncode in (1, 4), (name, arguments, ran)
-            said = re.sub(rb"\x1b\[[0-9;]{0,8}m", b"", ran.stdout + ran.stderr)
-            assert not re.search(rb"[\x00-\x09\x0b-\x1f]|\xe2\x80\xae|" + re.escape(b"[31m"), said.replace(b"\\x1b[31m", b"").replace(b"\\u001b[31m", b"")), (name, arguments)
-            assert b"{0.__class__}" in said or b"class" not in name
-    for arguments in (("latest-log", "\x1b[31m"), ("explain", "\x1b[31m"), ("schema", "\x1b[31m"), ("demo", "--break", "\x1b[31m"), ("checklist", "x", "--profile", "\x1b[31m")):
-        assert "\x1b" not in diagnose(*arguments).err
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"a\x1b[31mred\x1b]52;c;AAAA\x07.log",
+        b"\xff\xfe.log",
+        "b\u202egpj.log".encode(),
+        b"[red]{0.__class__}[bold].log",
+        b"new\nline.log",
+    ],
+)
+def test_a_file_name_cannot_command_the_terminal(
+    diagnose: Command, cases: Mapping[str, Path], tmp_path: Path, name: bytes
+) -> None:
+    place = tmp_path / os.fsdecode(name)
+    place.parent.mkdir(exist_ok=True, parents=True)
+    place.write_bytes((cases["bucket_missing"] / "backend.log").read_bytes())
+    for arguments in (
+        ("checklist",),
+        ("checklist", "-v"),
+        ("checklist", "--format", "json"),
+        ("validate",),
+        ("validate", "--format", "json"),
+        ("latest-log", "--entry", "9"),
+    ):
+        ran = diagnose(*arguments, place.relative_to(tmp_path))
+        assert ran.code in (1, 4)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\ud800-\udfff]", ran.out + ran.err), arguments
+        assert "{0.__class__}" in ran.out or b"class" not in name or arguments[0] == "latest-log"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("latest-log",),
+        ("explain",),
+        ("schema",),
+        ("demo", "--break"),
+        ("checklist", "x", "--profile"),
+        ("latest-log", "--at"),
+        ("--",),
+    ],
+)
+def test_an_argument_cannot_command_the_terminal(
+    diagnose: Command, cases: Mapping[str, Path], arguments: tuple[str, ...]
+) -> None:
+    for hostile in ("\x1b[31m", "\x1b]52;c;AAAA\x07", "\u202e", "\udcff", "[red]{0.__class__}"):
+        ran = diagnose(*arguments, hostile)
+        assert ran.code in (2, 4)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\ud800-\udfff]", ran.out + ran.err), arguments
+
+
+@pytest.mark.parametrize("command", ["latest-log", "checklist", "validate", "explain", "schema"])
+def test_an_argument_of_any_length_is_one_line(diagnose: Command, command: str) -> None:
+    ran = diagnose(command, "x" * 5000)
+    assert ran.code in (2, 4) and ran.out == ""
+    assert len(ran.err.splitlines()) == 1 and len(ran.err) < 3000
 
 
 # --- the other commands -----------------------------------------------------------------------------------------------
@@ -511,7 +664,10 @@ def test_the_list_of_checks(diagnose: Command) -> None:
 def test_the_page_of_a_check(diagnose: Command, check: str) -> None:
     ran = diagnose("explain", check)
     assert ran.code == 0 and ran.first.startswith(check)
-    assert all(heading in ran.out for heading in ("What it looks at", "Why it matters", "How to put it right", "When it is wrong"))
+    assert all(
+        heading in ran.out
+        for heading in ("What it looks at", "Why it matters", "How to put it right", "When it is wrong")
+    )
     document = diagnose("explain", check, "--format", "json").document
     assert document["id"] == check and document["page"] in ran.out
 

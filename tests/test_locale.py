@@ -21,7 +21,9 @@ from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "diagnose" / "locale" / "id" / "LC_MESSAGES"
-SAYING = frozenset({"unknown", "passed", "noted", "failed", "warned", "symptom", "not_applicable", "report", "words", "title", "self"})
+SAYING = frozenset(
+    {"unknown", "passed", "noted", "failed", "warned", "symptom", "not_applicable", "report", "words", "title", "self"}
+)
 """Calls whose first argument is a template."""
 PLACEHOLDER = re.compile(r"\{\w*\}")
 
@@ -63,9 +65,17 @@ def _table(name: str) -> Iterator[str]:
     """The texts of one table of `explain` or `coverage`."""
     for file in ("explain.py", "coverage.py"):
         for node in ast.walk(ast.parse((ROOT / "diagnose" / file).read_text(encoding="utf-8"))):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.target]
+                if isinstance(node, ast.AnnAssign)
+                else []
+            )
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                yield from (n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant) and isinstance(n.value, str))  # type: ignore[attr-defined]
+                yield from (
+                    n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                )  # type: ignore[attr-defined]
 
 
 @cache
@@ -97,12 +107,22 @@ def test_nearly_every_text_is_translated_and_nothing_else() -> None:
 def test_a_translation_has_the_same_placeholders_and_edges(text: str) -> None:
     said = catalogue()[text]
     assert sorted(set(PLACEHOLDER.findall(said))) == sorted(set(PLACEHOLDER.findall(text)))
-    assert said.format_map(dict.fromkeys([p[1:-1] for p in PLACEHOLDER.findall(text)], "x")) if PLACEHOLDER.search(text) else True
-    assert (said[0].isspace(), said[-1].isspace(), said.endswith("?")) == (text[0].isspace(), text[-1].isspace(), text.endswith("?"))
+    assert (
+        said.format_map(dict.fromkeys([p[1:-1] for p in PLACEHOLDER.findall(text)], "x"))
+        if PLACEHOLDER.search(text)
+        else True
+    )
+    assert (said[0].isspace(), said[-1].isspace(), said.endswith("?")) == (
+        text[0].isspace(),
+        text[-1].isspace(),
+        text.endswith("?"),
+    )
 
 
 def test_names_and_commands_stay_as_they_are() -> None:
-    kept = re.compile(r"init_image_url|image_strength|prompt_log\.json|request\.json|backend\.log|fal\.run|--\w+|`[^`]+`|FAL_KEY|diagnose checklist|\bHAR\b|\b4\d\d\b")
+    kept = re.compile(
+        r"init_image_url|image_strength|prompt_log\.json|request\.json|backend\.log|fal\.run|--\w+|`[^`]+`|FAL_KEY|diagnose checklist|\bHAR\b|\b4\d\d\b"
+    )
     for text, said in catalogue().items():
         assert set(kept.findall(text)) <= set(kept.findall(said)), text
 
@@ -136,4 +156,9 @@ def test_a_text_without_a_translation_is_english() -> None:
 
 def test_a_value_is_never_read_as_a_template() -> None:
     words = Words("id")
-    assert words.message(Message("the bucket '{bucket}' does not exist", {"bucket": "{0.__class__} {bucket} %s"})).count("{0.__class__} {bucket} %s") == 1
+    assert (
+        words.message(Message("the bucket '{bucket}' does not exist", {"bucket": "{0.__class__} {bucket} %s"})).count(
+            "{0.__class__} {bucket} %s"
+        )
+        == 1
+    )

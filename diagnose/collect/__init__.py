@@ -90,8 +90,7 @@ def gather(
 
 
 def _files(path: Path) -> list[tuple[str | None, Path, str]]:
-    if not path.exists():
-        raise NothingReadable(f"'{path}': no such file or folder")
+    _must_exist(path)
     if not path.is_dir():
         return [("source", path, path.name)] if path.suffix == ".py" else [(None, path, path.name)]
     found: list[tuple[str | None, Path, str]] = []
@@ -115,6 +114,15 @@ def _files(path: Path) -> list[tuple[str | None, Path, str]]:
     return found
 
 
+def _must_exist(path: Path) -> None:
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
+        there = False
+    if not there:
+        raise NothingReadable(f"'{str(path)[:200]}': no such file or folder")
+
+
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log", ".txt", ".md", ".har", ".env", ".html", ".gz", ".out", ".err"}
 
 
@@ -129,8 +137,7 @@ def _rotation(path: Path) -> tuple[str, int]:
 def _source(bundle: Bundle, path: Path) -> None:
     from diagnose.collect import source
 
-    if not path.exists():
-        raise NothingReadable(f"'{path}': no such file or folder")
+    _must_exist(path)
     found = source.read(path)
     if found:
         bundle.common += found

@@ -1,6 +1,7 @@
 """Reads a backend's log into attempts: every request for a picture, with the evidence its lines give.
 
-Nothing here depends on one backend's prefixes: a line is looked at for what stands in it, whatever stands before.
+Nothing here depends on one backend's prefixes or phrases: a line is looked at for what stands in it. What an HTTP client
+or server wrote of its own exchange is read first; only a line that is none is read for what the backend says of its work.
 """
 
 from __future__ import annotations
@@ -8,112 +9,126 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from diagnose.collect import loose_json, wording
-from diagnose.collect.text import strip_ansi, unescape
+from diagnose.collect.attempts import Attempt as Attempt
+from diagnose.collect.attempts import Grouping
+from diagnose.collect.lines import Line, exchanged, records
 from diagnose.model import Evidence, Witness
 
+MAX_DOCUMENT = 4_000_000
 MAX_BLOCK = 400
-"""Lines that one payload or traceback may span."""
+"""Lines that one payload, object or traceback may span."""
 
-_PREFIX = re.compile(
-    r"^(?:\S{1,60}\s+\|\s)?"
-    r"(?:[A-Z][a-z]{2}\s+\d+ [\d:]{8} \S+ \S+?(?:\[\d+\])?: )?"
-    r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[\s|:-]*)*"
-)
-_LEVEL = re.compile(
-    r"^(?:\[(?P<logger0>[\w.]+)\]\s*)?\[?(?P<level>DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|SUCCESS)\]?"
-    r"(?::(?P<logger>[\w.\-]+):|\s*\|\s*(?P<logger2>[\w.]+(?::[\w<>]+)*(?::\d+)?)\s*[-|]\s|(?P<plain>:|\s+-)?)(?P<rest>.*)$",
-    re.S,
-)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
-_METHOD_URL = re.compile(r"\b(GET|POST|PUT|PATCH|HEAD|DELETE)\b[\s\"':,\w(]{0,24}?(https?://[^\s\"'<>,)\]]+)")
-_URLLIB3 = re.compile(r"(https?://[\w.\-]+)(?::\d+)? \"(GET|POST|PUT|HEAD) (/\S*) HTTP/[\d.]+\" (\d{3})")
-_URL_METHOD = re.compile(r"(https?://[^\s\"'<>,)\]]+)")
+_METHOD_URL = re.compile(r"\b(GET|POST|PUT|PATCH|HEAD|DELETE)\b[\s\"':,\w(]{0,24}?(https?://[^\s\"'<>,)\]]{1,2000})")
+_URLLIB3 = re.compile(r"(https?://[\w.\-]{1,200})(?::\d+)? \"(GET|POST|PUT|HEAD) (/\S{0,2000}) HTTP/[\d.]+\" (\d{3})")
 _HTTP_STATUS = re.compile(
-    r"HTTP/\d(?:\.\d)?\"? (\d{3})|(?:->|→|=>|status(?:[ _]?code)?[\s\"'=:]{1,4}|returned |responded )\s*(\d{3})\b|[\s(\[](\d{3})(?: [A-Z]|[)\]\s]|$)"
+    r"HTTP/\d(?:\.\d)?\"? (\d{3})|(?:->|→|=>|status(?:[ _]?code)?[\s\"'=:]{1,4}|returned |responded(?: with)? |answered )\s*(\d{3})\b"
+    r"|[\s(\[](\d{3})(?: [A-Z]|[)\]\s]|$)"
 )
-_ACCESS = re.compile(r"\"?\b(GET|POST|PUT|PATCH|OPTIONS|HEAD|DELETE) (/[^\s\"?]*)[^\s\"]*(?: HTTP/[\d.]+)?\"?[\s:>=-]{1,4}(\d{3})\b")
-_GENERATING_PATH = re.compile(r"generat|image|img|picture|photo|edit|render|predict|flux|fal|create|batch|transform|draw", re.I)
-_OTHER_PATH = re.compile(r"health|ready|debug|login|auth|static|metrics|docs|openapi|favicon|profile|webhook", re.I)
-_UPLOAD_PATH = re.compile(r"upload|files?$|media$|assets?$", re.I)
+_URL_STATUS = re.compile(
+    r"(https?://(?:queue\.)?fal\.run/[^\s\"'<>,)\]]{1,500})[\"']?\s*(?:->|→|=>|[:,]?\s*status(?:[ _]?code)?[\s=:]{1,3}|responded(?: with)?|returned|answered)\s*(\d{3})\b"
+)
+_ACCESS = re.compile(
+    r"\"?\b(GET|POST|PUT|PATCH|OPTIONS|HEAD|DELETE) (/[^\s\"?]{0,500})[^\s\"]{0,2000}(?: HTTP/[\d.]+)?\"?[\s:>=-]{1,4}(\d{3})\b"
+)
+_TASK = re.compile(
+    r"Task (?P<name>[\w.]+)\[[\w-]+\] (?P<end>succeeded in [\d.]+s|raised unexpected: |failed: )(?P<said>.*)", re.S
+)
 _MODEL = re.compile(r"\b(fal-ai/[\w.\-]+(?:/[\w.\-]+)*)")
-_MODEL_LABEL = re.compile(r"(?:\bmodel(?:_name|_id|_endpoint)?|\bendpoint)\s*[=:]\s*['\"]?([\w.\-]+/[\w.\-/]+)", re.I)
+_MODEL_LABEL = re.compile(
+    r"(?:\bmodel(?:_name|_id|_endpoint)?|\bendpoint)\s{0,4}[=:]\s{0,4}['\"]?([\w.\-]{1,80}/[\w.\-/]{1,120})", re.I
+)
+_MODEL_STATUS = re.compile(
+    r"\b(fal-ai/[\w.\-]+(?:/[\w.\-]+)*)['\"]?[\s,:;]{1,3}(?:HTTP )?(?:(?:status(?:[ _]?code)?|code)[\s=:]{1,3}|->|→|=>|(?:has )?(?:responded|returned|answered|replied|said)(?: with)?(?: status)?)"
+    r"\s{0,2}(\d{3})\b"
+)
 _MODE = re.compile(r"\b(image-to-image|text-to-image|img2img|txt2img|image2image|text2image)\b", re.I)
-_INIT = re.compile(r"\b(?:init[ _]image(?:[ _]url)?|image_url|reference(?:_image)?_url)\s*[:=]\s*(\S+)", re.I)
-_COUNT = re.compile(r"(?P<name>Product|Face|Background|Reference|Input|Init)[ _]images?\s*[:=]\s*(?P<value>\d+|yes|no|true|false|none)\b", re.I)
-_RECEIVED_NONE = re.compile(r"\bno (?:reference |input |init )?images? (?:was |were )?(?:received|provided|uploaded|sent|in request)|without (?:a )?reference|\(no reference\)", re.I)
+_INSTEAD = re.compile(
+    r"fall(?:ing|s)? ?back|fallback|instead\b|retry\w* (?:as|without)|continuing without|proceed\w* without|without (?:the |an? )?(?:input |reference |init )?(?:image|photo|picture|reference)"
+    r"|prompt only|text mode|plain (?:model|generation)|using text|ignoring (?:it|the)|ignored\b|skipping (?:the )?(?:image|photo|picture)",
+    re.I,
+)
+_INIT = re.compile(
+    r"\b(?:init[ _]image(?:[ _]url)?|image_url|reference(?:_image)?_url|public_url|signed_url)\s*[:=]\s*(\S+)", re.I
+)
+_COUNT = re.compile(
+    r"(?P<name>Product|Face|Background|Reference|Input|Init)[ _]images?\s*[:=]\s*(?P<value>\d+|yes|no|true|false|none)\b",
+    re.I,
+)
+_HAS = re.compile(
+    r"\b(?:has_(?:init_|input_|reference_|source_)?(?:image|photo|source|reference|picture)|with_image|(?:reference |input |init )?(?:image|photo|selfie|picture|reference|source))"
+    r"\s{0,3}[:=]\s{0,3}[\"']?(?P<value>yes|no|true|false|none|null|undefined)\b",
+    re.I,
+)
+_RECEIVED_NONE = re.compile(
+    r"\bno (?:reference |input |init )?images? (?:was |were )?(?:received|provided|uploaded|sent|in request)|without (?:a )?reference|\(no reference\)",
+    re.I,
+)
 _RECEIVED_FILE = re.compile(r"[Rr]eceived (?:image file upload|image|file|upload|reference image)\b:?\s*(?P<name>\S*)")
-_PREPROCESSED = re.compile(r"Input validation passed|reprocessing complete|Normalized resolution|Final resize|[Dd]ecoded (?:reference |input )?image")
+_PREPROCESSED = re.compile(
+    r"Input validation passed|reprocessing complete|Normalized resolution|Final resize|[Dd]ecoded (?:reference |input )?image"
+)
 _PREPROCESSING = re.compile(r"Preprocessing (?P<name>\w+)")
-_UPLOADED = re.compile(r"uploaded (?:successfully|to \w+[\w ]*successfully)|Supabase upload response: UploadResponse\(")
+_UPLOADED = re.compile(
+    r"uploaded (?:successfully|to \w+[\w ]*successfully)|Supabase upload response: UploadResponse\("
+    r"|(?:image|photo|picture|selfie|reference|input|file|source)\s(?:was )?(?:uploaded|stored)\b|\b[Uu]ploaded (?:the )?(?:image|photo|picture|selfie|reference|input|file)\b"
+    r"|\b[Ss]tored (?:the )?(?:image|photo|picture|selfie|reference|input)\b"
+)
 _UPLOADING = re.compile(r"Uploading (?:preprocessed )?\w* ?(?:image )?(?:to Supabase|\(size)|📤 Uploading", re.I)
-_PUBLIC_URL = re.compile(r"https?://[^\s\"'<>)\]]+/storage/v1/object/(?:public|sign)/[^\s\"'<>)\]]+")
-_PAYLOAD_MARK = re.compile(r"PAYLOAD|payload|[Rr]equest body|arguments|Sending to fal", re.S)
-_RESULT = re.compile(r"Extracted (\d+) image URL|Successfully generated (\d+)/\d+|Generated (\d+) images?\b|Image saved|images? generated successfully", re.I)
-_NO_RESULT = re.compile(r"No image URL found|no images? (?:returned|in (?:the )?response|found in)|returned no images?|empty images? (?:list|array)", re.I)
+_PUBLIC_URL = re.compile(r"https?://[^\s\"'<>)\]]{1,300}/storage/v1/object/(?:public|sign)/[^\s\"'<>)\]]{1,2000}")
+_URL = re.compile(r"https?://[^\s\"'<>)\]]{1,2000}")
+_RESULT = re.compile(
+    r"Extracted (\d+) image URL|Successfully generated (\d+)/\d+|Generated (\d+) images?\b|Image saved|images? generated successfully",
+    re.I,
+)
 _SAVE_FAILED = re.compile(r"Failed to (?:save|load) prompt log: (.*)")
 _SAVED = re.compile(r"Prompt saved to|prompt log saved|Saved prompt log", re.I)
-_BIND = re.compile(r"address already in use|only one usage of each socket address|Errno (?:98|10048|48)\b")
-_UNHANDLED = re.compile(r"Exception in ASGI application|Unhandled exception|Internal Server Error: /|Exception on /")
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Timeout|Warning|Interrupt|Refused|Exit)): ?(.*)$|^([A-Za-z_][\w.]*(?:Error|Exception|Timeout))$")
-_STARTED = re.compile(r"Started server process|Uvicorn running on|Listening at:|Booting worker")
-_ERROR_WORDS = re.compile(r"fail|error|exception|refused|denied|invalid|missing|not found|timed out|rejected|cannot|unable|gagal", re.I)
-_BENIGN = re.compile(r"^\s*(?:Error type|File size|Content-Type|Bucket|Path|Input type|File content type|Full traceback)\b|fallback to heuristic|^\s*Skipping image|embed trends")
-_FIRST = re.compile(r"\bimage (\d+)/\d+")
-_START = re.compile(r"Images? received from|Received image file upload|/auth/v1/user|Generating panel|[Nn]ew generat\w+ request|Received generat\w+ request")
-_REQUEST_ID = re.compile(r"\b(?:request_id|req_id|x-request-id|trace_id|correlation_id|rid)[\"']?\s*[=:]\s*[\"']?([\w-]{6,64})")
+_BIND = re.compile(r"address already in use|only one usage of each socket address|Errno (?:98|10048|48)\b|EADDRINUSE")
+_UNHANDLED = re.compile(
+    r"Exception in ASGI application|Unhandled exception|Internal Server Error: /|Exception on /|Error handling request|[Uu]nhandled ?(?:promise )?rejection|Uncaught exception"
+)
+_EXCEPTION = re.compile(
+    r"^([A-Za-z_][\w.]{0,120}(?:Error|Exception|Timeout|Warning|Interrupt|Refused|Exit|DoesNotExist|Configured)): ?(.*)$|^([A-Za-z_][\w.]{0,120}(?:Error|Exception|Timeout))$",
+    re.S,
+)
+_FRAME = re.compile(
+    r"^(?:\s|File |> File|[|│└>]|Traceback|During handling|The above exception|For more information check|\S{0,40}\s?\^+\s*$)"
+)
+_TRACEBACK = "Traceback (most recent call last)"
+_ON_PURPOSE = re.compile(
+    r"\bcredits?\b|\bcoins?\b|quota|not authenticated|token (?:has |is )?(?:expired|invalid)|unauthori[sz]ed|permission",
+    re.I,
+)
+"""Exceptions with which a backend refuses a request; they are no mistake in its code."""
+_STARTED = re.compile(
+    r"Started server process|Uvicorn running on|Listening at:|Booting worker|celery@\S+ ready|Starting development server at|Running on http|[Ll]istening on (?:port )?\d"
+)
+_ERROR_WORDS = re.compile(
+    r"fail|error|exception|refused|denied|invalid|missing|not found|timed? ?out|rejected|can ?not|can't|could(?: not|n't)|unable|unsupported|gagal|ignor|not stored|gave up|empty|no images?\b",
+    re.I,
+)
+_SURELY = re.compile(r"fail|error|gagal|exception|could(?: not|n't)|timed out|rejected", re.I)
+_BENIGN = re.compile(
+    r"^\s*(?:Error type|File size|Content-Type|Bucket|Path|Input type|File content type|Full traceback)\b|fallback to heuristic|^\s*Skipping image|embed trends"
+    r"|Retrying request to|^\s*(?:Bad Request|Bad Gateway|Not Found|Forbidden|Unauthorized|Internal Server Error|Service Unavailable|Unprocessable \w+|Gateway Timeout): /"
+    r"|development server|superuser|--uid option"
+)
 _PROMPT = re.compile(r"^\s*Prompt: (.+)$", re.S)
 _EXPECTED = re.compile(r"←|<--|⇐|â†")
-_CLAIMED_STATUS = {"yes": True, "true": True, "no": False, "none": False, "false": False, "null": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One record of a log."""
-
-    number: int
-    message: str
-    level: str = ""
-    logger: str = ""
-    request_id: str | None = None
-    time: str | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Attempt:
-    """One request for a picture, as far as the log tells."""
-
-    evidence: list[Evidence] = field(default_factory=list)
-    keys: set[str] = field(default_factory=set)
-    first: int = 0
-    last: int = 0
-    time: str | None = None
-    request_id: str | None = None
-    status: int | None = None
-    saved: bool = False
-    done: bool = False
-    path: str | None = None
-    prompts: set[str] = field(default_factory=set)
-    ambiguous: int = 0
-    """Lines that could belong to another attempt that ran at the same time, and were left out."""
-
-    def has(self, *kinds: str) -> bool:
-        return any(e.kind in kinds for e in self.evidence)
-
-    @property
-    def about_a_picture(self) -> bool:
-        """Whether this is a request for a picture at all."""
-        return self.has(*_PICTURE_KINDS) or bool(self.path and _GENERATING_PATH.search(self.path) and not _OTHER_PATH.search(self.path))
-
-
-_PICTURE_KINDS = (
-    "fal.call", "payload", "model", "request.received", "upload.started", "storage.upload", "decode.failed", "decode.done", "storage.error",
-    "fal.error",
-)  # fmt: skip
+_STACK = re.compile(r"^\s+at \S")
+_CLAIMED_STATUS = {
+    "yes": True,
+    "true": True,
+    "no": False,
+    "none": False,
+    "false": False,
+    "null": False,
+    "undefined": False,
+}
+_TROUBLED = ("ERROR", "CRITICAL", "FATAL", "WARNING", "WARN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,116 +142,128 @@ class BackendLog:
     """Lines in which something was recognised."""
 
 
-def records(text: str, first: int = 1) -> Iterator[Line]:
-    """The log's records, prefixes taken off."""
-    for number, raw in enumerate(text.split("\n"), first):
-        yield record(number, raw)
-
-
-def record(number: int, raw: str) -> Line:
-    """One raw line without its prefixes."""
-    raw = unescape(strip_ansi(raw))[: wording.MAX_TEXT * 4]
-    time = _TIME.search(raw[:80])
-    body = _PREFIX.sub("", raw, count=1)
-    stripped = body.lstrip()
-    if stripped.startswith("{") and stripped.rstrip().endswith("}"):
-        parsed = _json_record(number, stripped)
-        if parsed is not None:
-            return parsed
-    matched = _LEVEL.match(body)
-    stamp = time[0] if time else None
-    if matched is None:
-        return Line(number, body, time=stamp)
-    rest = matched["rest"]
-    logger = matched["logger"] or matched["logger2"] or matched["logger0"] or ""
-    if matched["plain"] and rest.startswith("    "):
-        rest = rest.strip()  # uvicorn pads its own prefix
-    elif not matched["logger"]:
-        rest = rest.removeprefix(": ").removeprefix(" ")
-        if matched["logger0"]:
-            rest = rest.removeprefix(": ").lstrip(":").strip()
-    return Line(number, rest, matched["level"], logger, _own_id(rest), stamp)
-
-
-def _json_record(number: int, text: str) -> Line | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    message = next((value[k] for k in ("message", "msg", "event", "log", "text") if isinstance(value.get(k), str)), None)
-    if message is None:
-        return None
-    inner = record(number, message) if message[:1] in "{[I" or message[:5] in ("ERROR", "WARNI") else None
-    given = next((value[k] for k in ("request_id", "req_id", "requestId", "trace_id", "correlation_id") if value.get(k)), None)
-    level = str(value.get("levelname") or value.get("level") or value.get("severity") or "").upper()
-    logger = str(value.get("name") or value.get("logger") or "")
-    time = next((value[k] for k in ("asctime", "timestamp", "time", "ts") if isinstance(value.get(k), str)), None)
-    trace = next((value[k] for k in ("exc_info", "exception", "traceback", "stack") if isinstance(value.get(k), str)), None)
-    body = inner.message if inner else message
-    if trace:
-        body = f"{body}: {trace.strip().splitlines()[-1]}"
-    return Line(number, body, (inner.level if inner else "") or level, (inner.logger if inner else "") or logger,
-                str(given) if given else _own_id(body), time, value)  # fmt: skip
-
-
-def _own_id(text: str) -> str | None:
-    found = _REQUEST_ID.search(text)
-    return found[1] if found else None
-
-
 def read(text: str, name: str, first: int = 1) -> BackendLog:
     """The attempts in a log, oldest first. `first` is the number of its first line in the file."""
-    grouping = _Grouping(name, has_access='"POST ' in text or '"method": "POST"' in text or '"method":"POST"' in text)
+    if _is_document(text):
+        return BackendLog((), (), 0)
     lines = list(records(text, first))
+    told: list[tuple[Line, int, list[Evidence]]] = []
     index = 0
-    recognised = 0
     while index < len(lines):
         used, events = _block(lines, index, name)
-        for line in lines[index : index + used]:
-            grouping.seen(line)
+        told.append((lines[index], lines[index + used - 1].number, events))
+        index += used
+    ends = any(
+        e.kind == "request.access" and e["method"] in ("POST", "PUT", "TASK") for _, _, events in told for e in events
+    )
+    grouping = Grouping(has_access=ends)
+    recognised = 0
+    for line, last, events in told:
+        grouping.seen(line if last == line.number else replace(line, number=last))
         for event in events:
             recognised += 1
-            grouping.add(lines[index], event)
-        index += used
+            grouping.add(line, event)
     return BackendLog(tuple(grouping.finish()), tuple(grouping.common), recognised)
+
+
+def _is_document(text: str) -> bool:
+    """Whether a text is one JSON document over several lines, and no log."""
+    stripped = text.strip() if len(text) < MAX_DOCUMENT else ""
+    if stripped[:1] not in ("{", "[") or stripped[-1:] not in ("}", "]") or "\n" not in stripped:
+        return False
+    try:
+        json.loads(stripped)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+# --- records that span lines ------------------------------------------------------------------------------------------
 
 
 def _block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence]]:
     """How many records the event at `index` spans, and its evidence."""
     line = lines[index]
     text = line.message.strip()
-    if text.startswith("Traceback (most recent call last)"):
+    if text.startswith(_TRACEBACK):
         return _traceback(lines, index, name)
+    if index + 1 < len(lines) and lines[index + 1].message.startswith(_TRACEBACK) and text:
+        used, events = _traceback(lines, index + 1, name, heading=line)
+        if used > 1:
+            return used + 1, events
     if text in ("{", "[") or (text[:1] == "{" and text[-1:] != "}" and '"' in text):
         spanned = _payload_block(lines, index, name)
         if spanned is not None:
             return spanned
+    if text[-1:] in ("{", "[") or (index + 1 < len(lines) and _STACK.match(lines[index + 1].message)):
+        used, whole = _printed(lines, index)
+        return used, list(_events(whole, name))
     return 1, list(_events(line, name))
 
 
-def _traceback(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence]]:
-    """A traceback is read to its last exception; chained ones are of the same failure."""
-    end, last = index + 1, None
+def _printed(lines: list[Line], index: int) -> tuple[int, Line]:
+    """What Node prints of an error or an object, over several lines, as one; the frames of its stack left out."""
+    parts, end = [lines[index].message], index + 1
     while end < len(lines) and end - index < MAX_BLOCK:
         message = lines[end].message
-        final = _EXCEPTION.match(message)
-        if final:
-            last = (lines[end], message)
-        elif not (message.startswith((" ", "Traceback", "During handling", "The above exception")) or not message.strip()
-                  or message.startswith("For more information check")):  # fmt: skip
+        if not message.startswith((" ", "\t", "}", "]")) or lines[end].level:
             break
         end += 1
-    if last is None:
+        if not _STACK.match(message):
+            parts.append(message)
+        elif message.rstrip().endswith("{"):
+            parts.append("{")
+        if message.startswith(("}", "]")):
+            break
+    return end - index, replace(lines[index], message="\n".join(parts)[: wording.MAX_TEXT * 2])
+
+
+def _traceback(lines: list[Line], index: int, name: str, heading: Line | None = None) -> tuple[int, list[Evidence]]:
+    """A traceback is read to its last exception; chained ones are of the same failure, and often tell more."""
+    end = index + 1
+    finals: list[tuple[Line, str, str]] = []
+    frames: list[str] = []
+    while end < len(lines) and end - index < MAX_BLOCK:
+        line = lines[end]
+        message = (
+            line.message.lstrip("| +-") if line.message.startswith(("  |", "  +", "    |", "    +")) else line.message
+        )
+        if _EXCEPTION.match(message):
+            finals.append((line, message, "\n".join(frames)))
+            frames = []
+        elif not message.strip() or _FRAME.match(message):
+            frames.append(message[:300])
+        elif frames or not finals or line.level or line.time or len(message) > 400 or _ACCESS.search(message):
+            break  # an exception's text can go on over some lines
+        end += 1
+    if not finals:
         return 1, []
-    line, message = last
+    while end - 1 > index and not lines[end - 1].message.strip():
+        end -= 1
+    return end - index, list(_raised(finals, name, heading))
+
+
+def _raised(finals: list[tuple[Line, str, str]], name: str, heading: Line | None) -> Iterator[Evidence]:
+    """What the exceptions of a traceback prove; the line above it says what the backend was at."""
+    said = heading.message.strip() if heading is not None and not _UNHANDLED.search(heading.message) else ""
+    task = _TASK.search(said)
+    line, last, _ = finals[-1]
+    # in a chain the exception that was caught stands first, and the one that ended it last
+    for first, message, before in finals[:-1]:
+        found = list(wording.read(message, f"{name}:{first.number}", hint=wording.frames_hint(before)))
+        if message != last and any(e.kind != "error" or e["stage"] for e in found):
+            yield from found
     source = f"{name}:{line.number}"
-    evidence = list(wording.read(message, source))
-    matched = _EXCEPTION.match(message)
+    text = f"{said}: {last}" if said and task is None and last[:200] not in said else last
+    hint = next((hint for _, _, before in reversed(finals) if (hint := wording.frames_hint(before))), None)
+    yield from (e for e in wording.read(text, source, hint=hint) if e.kind != "deployment.exception")
+    yield from _instead(said, source)
+    matched = _EXCEPTION.match(last)
     kind = (matched[1] or matched[3]) if matched else "Exception"
-    evidence.append(Evidence("deployment.exception", source, Witness.LOGGED, {"type": kind, "text": message[:400]}))
-    return end - index, evidence
+    if not _ON_PURPOSE.search(last):
+        yield Evidence("deployment.exception", source, Witness.LOGGED, {"type": kind, "text": last[:400]})
+    if task is not None and heading is not None:
+        yield from (e for e in _task(task, f"{name}:{heading.number}") if e.kind == "request.access")
 
 
 def _payload_block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence]] | None:
@@ -245,7 +272,7 @@ def _payload_block(lines: list[Line], index: int, name: str) -> tuple[int, list[
     for end in range(index, min(len(lines), index + MAX_BLOCK)):
         message = lines[end].message
         parts.append(message)
-        bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', message)
+        bare = re.sub(r'"(?:[^"\\]|\\.)*+"', '""', message)
         depth += bare.count("{") + bare.count("[") - bare.count("}") - bare.count("]")
         if depth <= 0:
             try:
@@ -255,19 +282,34 @@ def _payload_block(lines: list[Line], index: int, name: str) -> tuple[int, list[
             if not isinstance(value, dict):
                 return None
             claimed = any(_EXPECTED.search(part) for part in parts)
-            return end - index + 1, list(_payload(value, f"{name}:{lines[index].number}", claimed))
+            events = list(_payload(value, f"{name}:{lines[index].number}", claimed))
+            if not events and value.keys() & _ANSWER_KEYS:  # an answer of fal or Storage, printed
+                events = list(
+                    _events(
+                        replace(lines[index], message=" ".join(part.strip() for part in parts)[: wording.MAX_TEXT]),
+                        name,
+                    )
+                )
+            return end - index + 1, events
     return None
+
+
+_ANSWER_KEYS = {"detail", "error", "errors", "statusCode", "error_type"}
 
 
 def _payload(value: dict[str, Any], source: str, claimed: bool = False) -> Iterator[Evidence]:
     """The body that is about to be posted."""
-    inner = next((value[k] for k in ("input", "arguments", "payload", "body", "json") if isinstance(value.get(k), dict)), value)
-    if "prompt" not in inner or not isinstance(inner.get("prompt"), str):
+    inner = next(
+        (value[k] for k in ("input", "arguments", "payload", "body", "json") if isinstance(value.get(k), dict)), value
+    )
+    if "prompt" not in inner or not isinstance(inner.get("prompt"), str) or "timings" in inner or "images" in inner:
         return
     body = {k: v for k, v in inner.items() if not k.endswith("_full")}
     for key in wording_full_keys(inner):
         body[key.removesuffix("_full")] = inner[key]
-    model = next((v for k in ("model", "endpoint", "application") if isinstance(v := value.get(k), str) and "/" in v), None)
+    model = next(
+        (v for k in ("model", "endpoint", "application") if isinstance(v := value.get(k), str) and "/" in v), None
+    )
     if value is inner:
         body.pop("model", None)
     fields = {"body": body, "model": model, "complete": True}
@@ -279,10 +321,13 @@ def wording_full_keys(value: dict[str, Any]) -> list[str]:
     return [k for k in value if k.endswith("_full") and k.removesuffix("_full") in value]
 
 
+# --- one record -------------------------------------------------------------------------------------------------------
+
+
 def _events(line: Line, name: str) -> Iterator[Evidence]:
     """The evidence in one record."""
     text, source = line.message, f"{name}:{line.number}"
-    if not text.strip():
+    if not text.strip() and not line.extras:
         return
     claimed = bool(_EXPECTED.search(text))
     exchange = _exchange(line, source)
@@ -297,21 +342,37 @@ def _events(line: Line, name: str) -> Iterator[Evidence]:
 def _exchange(line: Line, source: str) -> list[Evidence] | None:
     """What a line that an HTTP client or server wrote of its own exchange proves; None for any other line."""
     text = line.message
-    fields = line.extras
-    url = fields.get("url") or fields.get("http_url")
-    code = fields.get("status_code") or fields.get("status")
-    path = fields.get("path")
-    method = str(fields.get("method") or "POST").upper()
-    if isinstance(code, int) and isinstance(url, str) and "://" in url:
-        return list(wording.exchange(method, url, code, source))
-    if isinstance(code, int) and isinstance(path, str) and fields.get("method"):
-        return [Evidence("request.access", source, Witness.WIRE, {"method": method, "path": path, "status": code})]
+    structured = exchanged(line.extras) if line.extras else None
+    if structured is not None:
+        method, url, status = structured
+        found: list[Evidence] = []
+        if url.startswith("/"):
+            found = [
+                Evidence(
+                    "request.access",
+                    source,
+                    Witness.WIRE,
+                    {"method": method, "path": url.split("?")[0], "status": status},
+                )
+            ]
+        else:
+            found = list(wording.exchange(method or "POST", url, status, source))
+        if found:
+            troubled = status >= 400 and not url.startswith("/") and len(text) > 40
+            return [*found, *(e for e in wording.read(text, source) if e.kind != "fal.call")] if troubled else found
+    task = _TASK.search(text)
+    if task is not None:
+        return _task(task, source)
     if "://" in text:
         return _client(text, source)
     access = _ACCESS.search(text)
     if access is None:
         return None
-    return [Evidence("request.access", source, Witness.WIRE, {"method": access[1], "path": access[2], "status": int(access[3])})]
+    return [
+        Evidence(
+            "request.access", source, Witness.WIRE, {"method": access[1], "path": access[2], "status": int(access[3])}
+        )
+    ]
 
 
 def _client(text: str, source: str) -> list[Evidence] | None:
@@ -320,13 +381,56 @@ def _client(text: str, source: str) -> list[Evidence] | None:
     if debug:
         return list(wording.exchange(debug[2], debug[1] + debug[3], int(debug[4]), source))
     called = _METHOD_URL.search(text)
-    status = _HTTP_STATUS.search(text[called.end() :]) if called else None
+    status = _HTTP_STATUS.search(text[called.end() : called.end() + 300]) if called else None
     if called and status:
-        return list(wording.exchange(called[1], called[2].rstrip("\"'"), int(next(g for g in status.groups() if g)), source))
+        return list(
+            wording.exchange(called[1], called[2].rstrip("\"'"), int(next(g for g in status.groups() if g)), source)
+        )
+    bare = _URL_STATUS.search(text)
+    if bare and not called:
+        method = "GET" if "/requests/" in bare[1] else "POST"
+        return list(wording.exchange(method, bare[1], int(bare[2]), source))
     access = _ACCESS.search(text)  # an access line can carry a referrer
     if access and not called and access.start() < text.index("://"):
-        return [Evidence("request.access", source, Witness.WIRE, {"method": access[1], "path": access[2], "status": int(access[3])})]
+        return [
+            Evidence(
+                "request.access",
+                source,
+                Witness.WIRE,
+                {"method": access[1], "path": access[2], "status": int(access[3])},
+            )
+        ]
     return None
+
+
+def _task(task: re.Match[str], source: str) -> list[Evidence]:
+    """A worker's own record of how a task ended."""
+    succeeded = task["end"].startswith("succeeded")
+    found: list[Evidence] = []
+    picture = wording.PICTURE.search(task["said"])
+    if succeeded and picture:
+        found.append(Evidence("fal.result", source, Witness.LOGGED, {"pictures": 1, "url": picture[0]}))
+    if not succeeded:
+        found += wording.read(task["said"], source)
+        kind = re.match(r"\w+", task["said"])
+        if not _ON_PURPOSE.search(task["said"]):
+            found.append(
+                Evidence(
+                    "deployment.exception",
+                    source,
+                    Witness.LOGGED,
+                    {"type": kind[0] if kind else "Exception", "text": task["said"][:300]},
+                )
+            )
+    found.append(
+        Evidence(
+            "request.access",
+            source,
+            Witness.WIRE,
+            {"method": "TASK", "path": f"/task/{task['name']}", "status": 200 if succeeded else 500},
+        )
+    )
+    return found
 
 
 def _words(line: Line, source: str) -> Iterator[Evidence]:
@@ -347,24 +451,46 @@ def _words(line: Line, source: str) -> Iterator[Evidence]:
         yield logged("record.save_failed", text=save[1][:300], loading="load" in text)
         return
     if _UNHANDLED.search(text):
-        yield logged("deployment.exception", type="unhandled", text=text[:300])
+        told = text.partition(": ")[2]
+        kind = re.match(r"[A-Za-z_][\w.]{0,120}", told)
+        yield logged("deployment.exception", type=kind[0] if kind else "unhandled", text=text[:300])
+        yield from (e for e in wording.read(told, source) if e.kind not in ("deployment.exception",) and told)
         return
-    troubled = line.level in ("ERROR", "CRITICAL", "WARNING", "WARN") or bool(_ERROR_WORDS.search(text))
-    if troubled and not _BENIGN.search(text) and not _RESULT.search(text):
-        if not (line.level in ("INFO", "DEBUG") and not re.search(r"fail|error|gagal", text, re.I)):
-            yield from wording.read(text, source)
-            if _NO_RESULT.search(text):
-                yield logged("fal.empty", text=text[:300])
+    called = _MODEL_STATUS.search(text)
+    if called:
+        fields = {
+            "model": called[1].rstrip("."),
+            "status": int(called[2]),
+            "method": "POST",
+            "queue": False,
+            "final": True,
+            "request_id": None,
+        }
+        yield logged("fal.call", **fields)
+        if int(called[2]) < 400:
             return
+    troubled = line.level in _TROUBLED or bool(_ERROR_WORDS.search(text))
+    meant = line.level not in ("INFO", "DEBUG") or bool(_SURELY.search(text))
+    if troubled and meant and not _BENIGN.search(text) and not _RESULT.search(text):
+        yield from wording.read(text, source)
+        yield from _instead(text, source)
+        return
     yield from _progress(text, source, line)
+
+
+def _instead(text: str, source: str) -> Iterator[Evidence]:
+    """A failure after which the backend says that it goes on with the prompt alone."""
+    if not _INSTEAD.search(text):
+        return
+    mode = [m.lower() for m in _MODE.findall(text)]
+    if mode and mode[-1] in ("image-to-image", "img2img", "image2image") and len(set(mode)) == 1:
+        return
+    yield Evidence("mode", source, Witness.LOGGED, {"mode": "text-to-image"})
 
 
 def _progress(text: str, source: str, line: Line) -> Iterator[Evidence]:
     def logged(kind: str, **fields: Any) -> Evidence:
         return Evidence(kind, source, Witness.LOGGED, fields)
-
-    def forecast(kind: str, **fields: Any) -> Evidence:
-        return Evidence(kind, source, Witness.FORECAST, fields)
 
     count = _COUNT.search(text)
     if count and "preprocess" not in text.lower():
@@ -378,6 +504,11 @@ def _progress(text: str, source: str, line: Line) -> Iterator[Evidence]:
         return
     if _RECEIVED_NONE.search(text):
         yield logged("request.received", images=0, names=[], by="log", weak=True)
+    elif not _INIT.search(text):
+        has = _HAS.search(text)
+        if has:
+            there = bool(_CLAIMED_STATUS[has["value"].lower()])
+            yield logged("request.received", images=int(there), names=[], by="log", weak=not there)
     if _SAVED.search(text):
         yield logged("record.saved")
         return
@@ -392,33 +523,56 @@ def _progress(text: str, source: str, line: Line) -> Iterator[Evidence]:
     if prompt:
         yield logged("prompt", text=prompt[1].strip())
         return
-    url = _PUBLIC_URL.search(text)
-    if _UPLOADED.search(text) and not text.rstrip().endswith("..."):
-        yield logged("upload.done", url=url[0] if url else None)
-    elif _UPLOADING.search(text):
-        yield logged("upload.started", text=text[:200])
-    if url and not url[0].endswith("..."):
-        yield logged("image_url", url=url[0], origin="public URL")
-    else:
-        init = _INIT.search(text)
-        if init:
-            yield from _init(init[1], source)
+    yield from _address(text, source, line)
     result = _RESULT.search(text)
     if result:
         number = next((int(g) for g in result.groups() if g), 1)
         yield logged("fal.result", pictures=number) if number else logged("fal.empty", text=text[:300])
         return
-    if _NO_RESULT.search(text):
+    if wording.NO_RESULT.search(text):
         yield logged("fal.empty", text=text[:300])
-    picture = wording._PICTURE.search(text)
-    if picture and re.search(r"generated|result|output|saved", text, re.I):
+    picture = wording.PICTURE.search(text)
+    if picture and re.search(r"generated|result|output|saved", text, re.I) and not _UPLOADED.search(text):
         yield logged("fal.result", pictures=1, url=picture[0].rstrip("."))
     yield from _chosen(text, source, line)
 
 
+def _address(text: str, source: str, line: Line) -> Iterator[Evidence]:
+    """Where the picture lies, once it is stored."""
+
+    def logged(kind: str, **fields: Any) -> Evidence:
+        return Evidence(kind, source, Witness.LOGGED, fields)
+
+    extra = next(
+        (
+            v
+            for k in ("public_url", "image_url", "signed_url", "publicUrl", "imageUrl")
+            if isinstance(v := line.extras.get(k), str)
+        ),
+        None,
+    )
+    public = _PUBLIC_URL.search(text) or (_PUBLIC_URL.search(extra) if extra else None)
+    url = public[0] if public else None
+    uploaded = _UPLOADED.search(text)
+    if uploaded and not text.rstrip().endswith("..."):
+        any_url = _URL.search(text)
+        url = url or (any_url[0] if any_url else extra)
+        yield logged("upload.done", url=url)
+    elif _UPLOADING.search(text):
+        yield logged("upload.started", text=text[:200])
+    if url and not url.endswith("..."):
+        yield logged("image_url", url=url, origin="public URL" if public else "log")
+        return
+    init = _INIT.search(text)
+    if init:
+        yield from _init(init[1], source)
+    elif "image_url" in line.extras or "imageUrl" in line.extras:
+        yield from _init(str(extra), source)
+
+
 def _init(value: str, source: str) -> Iterator[Evidence]:
     word = value.strip("\"',;()").lower()
-    if word in ("no", "none", "null", "false", "''", ""):
+    if word in ("no", "none", "null", "false", "''", "", "undefined"):
         yield Evidence("image_url", source, Witness.LOGGED, {"url": None, "origin": "log"})
     elif word.startswith("http") and not word.endswith("..."):
         yield Evidence("image_url", source, Witness.LOGGED, {"url": value.strip("\"',;()"), "origin": "log"})
@@ -428,241 +582,15 @@ def _init(value: str, source: str) -> Iterator[Evidence]:
 
 def _chosen(text: str, source: str, line: Line) -> Iterator[Evidence]:
     """Models and modes named before the call: a forecast."""
+    named = line.extras.get("model") or line.extras.get("endpoint")
     model = _MODEL.search(text) or _MODEL_LABEL.search(text)
+    if isinstance(named, str) and re.fullmatch(r"[\w.\-]+(?:/[\w.\-]+)+", named):
+        yield Evidence("model", source, Witness.FORECAST, {"model": named, "by": line.logger or None})
+        return
     mode = _MODE.search(text)
-    if model and not re.search(r"https?://\S*$", text[: model.start()]):
+    if model and not re.search(r"https?://\S*$", text[: model.start()][-300:]):
         yield Evidence("model", source, Witness.FORECAST, {"model": model[1].rstrip("."), "by": line.logger or None})
     if mode and not model and not re.search(r"✅|pipeline:", text):
         word = mode[1].lower()
         derived = "image-to-image" if word in ("image-to-image", "img2img", "image2image") else "text-to-image"
         yield Evidence("mode", source, Witness.FORECAST, {"mode": derived})
-
-
-# --- grouping -------------------------------------------------------------------------------------------------------
-
-
-class _Grouping:
-    """Gives each event to the attempt it belongs to.
-
-    With a request id that is simple. Without one, events follow each other until the access line; when a second
-    request begins before that, an event goes to the attempt that shares a key with it (a path's uuid, a URL, a
-    prompt), and what could belong to either is left out rather than guessed.
-    """
-
-    def __init__(self, name: str, has_access: bool) -> None:
-        self.name = name
-        self.has_access = has_access
-        self.open: list[Attempt] = []
-        self.closed: list[Attempt] = []
-        self.common: list[Evidence] = []
-        self.current: Attempt | None = None
-
-    def seen(self, line: Line) -> None:
-        """Lengthen the current attempt to this line."""
-        if self.current is not None and self.current in self.open:
-            self.current.last = line.number
-
-    def add(self, line: Line, event: Evidence) -> None:
-        if event.kind in ("deployment.bind_failed", "deployment.started"):
-            if event.kind == "deployment.started":
-                self._close_all()
-            self.common.append(event)
-            return
-        if event.kind == "request.access":
-            self._access(line, event)
-            return
-        attempt = self._owner(line, event)
-        if attempt is None:
-            return
-        attempt.evidence.append(event)
-        attempt.keys |= keys_of(event)
-        attempt.last = line.number
-        attempt.time = attempt.time or line.time
-        attempt.request_id = attempt.request_id or line.request_id
-        attempt.saved = attempt.saved or event.kind == "record.saved"
-        if event.kind == "prompt":
-            attempt.prompts.add(event["text"])
-        if event.kind == "payload":
-            attempt.prompts.add(str(event["body"].get("prompt")))
-        if "Total generate" in line.message or "generated successfully" in line.message:
-            attempt.done = True
-        self.current = attempt
-
-    def _owner(self, line: Line, event: Evidence) -> Attempt | None:
-        if line.request_id and not event.kind.startswith("fal.queue"):
-            known = next((a for a in self.open if a.request_id == line.request_id), None)
-            if known is not None:
-                return known
-            anonymous = [a for a in self.open if a.request_id is None]
-            return anonymous[-1] if len(anonymous) == 1 and len(self.open) == 1 else self._begin(line)
-        if self._begins(line, event):
-            return self._begin(line)
-        keys = keys_of(event)
-        sharing = [a for a in self.open if keys & a.keys]
-        if len(sharing) == 1:
-            return sharing[0]
-        if len(self.open) == 1:
-            return self.open[0]
-        if not self.open:
-            return self._begin(line)
-        if line.message.startswith("   ") and self.current in self.open:
-            return self.current  # an indented line goes on with what was said before it
-        return self._fitting(event)
-
-    def _fitting(self, event: Evidence) -> Attempt | None:
-        """The one open attempt this event can belong to, else none."""
-        fit = self.open
-        if event.kind == "fal.call":
-            fit = [a for a in self.open if any(e.kind in ("model", "payload") and _expects(e, event) for e in a.evidence)]
-        elif event.kind == "storage.upload":
-            fit = [a for a in self.open if a.has("upload.started") and not a.has("storage.upload")]
-        elif event.kind in ("decode.done", "decode.failed", "upload.started"):
-            fit = [a for a in self.open if _received(a) and not a.has("fal.call", "payload")]
-        if len(fit) == 1:
-            return fit[0]
-        for attempt in self.open:
-            attempt.ambiguous += 1
-        return None
-
-    def _begins(self, line: Line, event: Evidence) -> bool:
-        if not _START.search(line.message) and event.kind != "supabase.call":
-            first = _FIRST.search(line.message)
-            return bool(first and first[1] == "1" and self.current and self.current.has("fal.call") and not self.has_access)
-        if not self.open:
-            return True
-        if event.kind == "supabase.call" and event["service"] != "auth":
-            return False
-        newest = self.current if self.current in self.open else self.open[-1]
-        return newest.about_a_picture or (event.kind == "supabase.call" and newest.has("supabase.call"))
-
-    def _begin(self, line: Line) -> Attempt:
-        if not self.has_access or all(a.done for a in self.open):
-            self._close_all()
-        attempt = Attempt(first=line.number, last=line.number, time=line.time, request_id=line.request_id)
-        self.open.append(attempt)
-        self.current = attempt
-        return attempt
-
-    def _access(self, line: Line, event: Evidence) -> None:
-        path, method = event["path"], event["method"]
-        candidates = [a for a in self.open if line.request_id and a.request_id == line.request_id] or list(self.open)
-        if method in ("GET", "HEAD", "OPTIONS") or _OTHER_PATH.search(path):
-            idle = [a for a in candidates if not a.about_a_picture]
-            if idle and method != "OPTIONS":
-                self.open.remove(idle[-1])
-            return
-        if not candidates:
-            candidates = [self._begin(line)]
-        generating = bool(_GENERATING_PATH.search(path))
-        busy = [a for a in candidates if a.about_a_picture] if len(candidates) > 1 else candidates
-        fitting = [a for a in busy if _ended_with(a, event["status"])] or busy or candidates
-        attempt = next((a for a in fitting if a.done), fitting[0])
-        attempt.path = path
-        attempt.last = line.number
-        attempt.time = attempt.time or line.time
-        if len(fitting) == 1:
-            attempt.evidence.append(event)
-            attempt.status = event["status"]
-        self.open.remove(attempt)
-        if generating or attempt.about_a_picture:
-            self.closed.append(attempt)
-
-    def _close_all(self) -> None:
-        self.closed += [a for a in self.open if a.about_a_picture]
-        self.open.clear()
-        self.current = None
-
-    def finish(self) -> list[Attempt]:
-        """All attempts, oldest first."""
-        self._close_all()
-        self.closed.sort(key=lambda a: a.last)
-        for attempt in self.closed:
-            attempt.evidence = _joined(attempt)
-        return _untangled(self.closed)
-
-
-def keys_of(event: Evidence) -> set[str]:
-    """What ties an event to an attempt: uuids of paths, addresses of pictures, fal's request id."""
-    found: set[str] = set()
-    for name in ("path", "url", "text", "input", "request_id"):
-        value = event[name]
-        if isinstance(value, str):
-            found.update(wording.last_uuid(value))
-            if value.startswith("http"):
-                found.add(value.rstrip("?"))
-    if event.kind == "payload":
-        for key in ("image_url", "image_urls", "image"):
-            value = event["body"].get(key)
-            for url in value if isinstance(value, list) else [value]:
-                if isinstance(url, str) and url.startswith("http"):
-                    found.update(wording.last_uuid(url))
-    return found
-
-
-def _expects(said: Evidence, call: Evidence) -> bool:
-    return bool(said["model"] == call["model"])
-
-
-def _received(attempt: Attempt) -> bool:
-    counts = [e for e in attempt.evidence if e.kind in ("request.count", "request.received")]
-    return not counts or any(e["images"] for e in counts)
-
-
-def _ended_with(attempt: Attempt, code: int) -> bool:
-    """Whether an attempt can have been answered so: a picture was made for 2xx, none for the rest."""
-    good = attempt.has("fal.result", "fal.picture") or any(
-        e.kind == "fal.call" and isinstance(e["status"], int) and e["status"] < 300 for e in attempt.evidence
-    )
-    return good if code < 300 else not attempt.done
-
-
-def _joined(attempt: Attempt) -> list[Evidence]:
-    """Queue results joined to their submits; counts summed to one receipt; a payload given the model it was posted to."""
-    evidence: list[Evidence] = []
-    submits: list[Evidence] = []
-    payload: Evidence | None = None
-    counts = [e for e in attempt.evidence if e.kind == "request.count"]
-    for e in attempt.evidence:
-        if e.kind == "request.count":
-            continue
-        if e.kind == "payload":
-            payload = e
-        if e.kind == "fal.call":
-            if payload is not None and payload["model"] is None:
-                known = Evidence("payload", payload.source, payload.witness, {**payload.fields, "model": e["model"]})
-                evidence = [known if old is payload else old for old in evidence]
-                payload = None
-            if e["queue"]:
-                submits.append(e)
-        if e.kind == "fal.queue":
-            evidence += _queue_step(e, submits)
-            continue
-        evidence.append(e)
-    if counts:
-        total = sum(e["images"] for e in counts)
-        names = [e["name"] for e in counts if e["images"]]
-        evidence.insert(0, Evidence("request.received", counts[-1].source, Witness.LOGGED, {"images": total, "names": names, "by": "log"}))
-    return evidence
-
-
-def _queue_step(step: Evidence, submits: list[Evidence]) -> Iterator[Evidence]:
-    """fal's queue answers a bad payload only when the result is fetched, at an address without the model's sub-path."""
-    if step["step"] not in ("result", "response"):
-        return
-    same = {s["model"] for s in submits if s["model"] == step["app"] or s["model"].startswith(step["app"] + "/")}
-    if len(same) != 1:
-        return
-    fields = {"model": same.pop(), "status": step["status"], "method": "GET", "queue": True, "final": True, "request_id": step["request_id"]}
-    yield Evidence("fal.call", step.source, step.witness, fields)
-
-
-def _untangled(attempts: list[Attempt]) -> list[Attempt]:
-    """Calls of two requests that ran at once and left nothing else cannot be told apart: they are left out."""
-    for one, two in zip(attempts, attempts[1:], strict=False):
-        calls = [e for e in one.evidence if e.kind == "fal.call" and e["final"]]
-        alone = not two.has("fal.call", "error", "model", "request.received") and two.status is not None and two.status < 300
-        if alone and len({(c["model"], c["status"]) for c in calls}) > 1:
-            one.evidence = [e for e in one.evidence if e.kind != "fal.call"]
-            one.ambiguous += len(calls)
-            two.ambiguous += len(calls)
-    return attempts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +36,7 @@ _ANSWER_KEYS = {
 
 
 def kind_of(value: object) -> str | None:
-    """"request", "response", "har" or None, by content."""
+    """ "request", "response", "har" or None, by content."""
     if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
         kinds = {kind_of(v) for v in value}
         return kinds.pop() if len(kinds) == 1 else None
@@ -46,7 +48,7 @@ def kind_of(value: object) -> str | None:
         return "request"
     if "body" in value and "status" in value:
         return "response"
-    if _ANSWER_KEYS & value.keys():
+    if _ANSWER_KEYS & value.keys() or ("prompt" not in value and _answers(value)):
         return "response"
     pictures = [k for k, v in value.items() if is_image(str(k), v)]
     if "prompt" in value or any(carrier(str(k), value[k]) in ("data_uri", "base64", "blob") for k in pictures):
@@ -54,11 +56,27 @@ def kind_of(value: object) -> str | None:
     return None
 
 
+def _answers(value: Mapping[str, Any]) -> bool:
+    """Whether an object without a prompt is an answer: it says something, or holds a picture that was made."""
+    if isinstance(value.get("message"), str) or isinstance(value.get("msg"), str):
+        return True
+    items = [item for v in value.values() for item in (v[:20] if isinstance(v, list) else [v])]
+    urls = [item.get("url") if isinstance(item, Mapping) else item for item in items]
+    return any(isinstance(url, str) and wording.PICTURE.match(url) for url in urls)
+
+
 # --- the request ------------------------------------------------------------------------------------------------------
 
-_IMAGE_WORD = re.compile(r"image|img|photo|picture|face|selfie|avatar|reference|init|source|portrait|foto|gambar|file|upload", re.I)
-_NOT_IMAGE = re.compile(r"prompt|strength|size|count|num|format|ratio|quality|mode|style|width|height|scale|model|type|steps|user|seed|output", re.I)
-_ID_KEY = re.compile(r"(?:image|img|photo|picture|face|reference|upload|file|asset|media)s?_?(?:id|ids|key|ref|token|handle)$", re.I)
+_IMAGE_WORD = re.compile(
+    r"image|img|photo|picture|face|selfie|avatar|reference|init|source|portrait|foto|gambar|file|upload", re.I
+)
+_NOT_IMAGE = re.compile(
+    r"prompt|strength|size|count|num|format|ratio|quality|mode|style|width|height|scale|model|type|steps|user|seed|output",
+    re.I,
+)
+_ID_KEY = re.compile(
+    r"(?:image|img|photo|picture|face|reference|upload|file|asset|media)s?_?(?:id|ids|key|ref|token|handle)$", re.I
+)
 _BASE64 = re.compile(r"^(?:/9j/|iVBOR|R0lGOD|UklGR|[A-Za-z0-9+/\s]{200,}={0,2}$)")
 _SHORTENED = re.compile(r"\.\.\.\s*\(?\s*\d+ (?:base64 )?(?:chars|bytes|more)")
 _PICTURE_URL = re.compile(r"^https?://\S+\.(?:jpe?g|png|webp|gif|avif|heic|bmp)(?:\?\S*)?$", re.I)
@@ -108,7 +126,10 @@ def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SE
     body = value
     path = "#"
     if whole:
-        body, path = next(((value[k], f"#/{k}") for k in ("body", "arguments", "fields") if isinstance(value.get(k), Mapping)), ({}, "#"))
+        body, path = next(
+            ((value[k], f"#/{k}") for k in ("body", "arguments", "fields") if isinstance(value.get(k), Mapping)),
+            ({}, "#"),
+        )
     form = _format(value) if whole else "json"
     images = list(_images(body))
     file = value.get("file") if whole else None
@@ -122,9 +143,21 @@ def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SE
     params = {k: v for k, v in params.items() if not is_image(k, v) and "prompt" not in k}
     prompt = next((v for k, v in flatten(body) if k == "prompt" and isinstance(v, str)), None)
     prompt = prompt or next((v for k, v in flatten(body) if k.endswith("prompt") and isinstance(v, str)), None)
-    fields = {"format": form, "images": images, "params": params, "prompt": prompt, "url": value.get("url") if whole else None}
+    fields = {
+        "format": form,
+        "images": images,
+        "params": params,
+        "prompt": prompt,
+        "url": value.get("url") if whole else None,
+    }
     evidence = [Evidence("request.body", source + path, witness, fields)]
-    keys = {url for _, v in flatten(body) if isinstance(v, str) and v.startswith("http") for url in (v.rstrip("?"), *wording.last_uuid(v))}
+    keys = {
+        url
+        for _, v in flatten(body)
+        if isinstance(v, str) and v.startswith("http")
+        for url in (v.rstrip("?"), *wording.last_uuid(v))
+    }
+    keys |= {v for k, v in flatten(body) if isinstance(v, str) and _ID_KEY.search(k) and 6 <= len(v) <= 80}
     given = [(k, v) for k, v in flatten(body) if isinstance(v, str) and v.startswith("http") and is_image(k, v)]
     if len(given) == 1:
         evidence.append(Evidence("request.url", f"{source}{path}/{given[0][0]}", witness, {"url": given[0][1]}))
@@ -143,7 +176,11 @@ def _format(value: Mapping[str, Any]) -> str:
 def _images(body: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[dict[str, Any]]:
     for key, value in list(body.items())[:200]:
         name = str(key)
-        if isinstance(value, Mapping) and depth < 4 and not is_image(name, {k: v for k, v in value.items() if isinstance(v, str)}):
+        if (
+            isinstance(value, Mapping)
+            and depth < 4
+            and not is_image(name, {k: v for k, v in value.items() if isinstance(v, str)})
+        ):
             yield from _images(value, f"{prefix}{name}.", depth + 1)
         elif is_image(name, value):
             yield {"name": prefix + name, "carrier": carrier(name, value), "fault": _fault(value)}
@@ -186,10 +223,24 @@ def _file_fault(file: Mapping[str, Any]) -> str | None:
 
 # --- the answer -------------------------------------------------------------------------------------------------------
 
-_ERROR_KEY = re.compile(r"^(?:detail|error|errors|message|msg|reason|hint|error_?message|error_?description|stderr|traceback|generation_?error)$|log$", re.I)
+_ERROR_KEY = re.compile(
+    r"^(?:detail|error|errors|message|msg|reason|hint|error_?message|error_?description|stderr|traceback|generation_?error)$|log$",
+    re.I,
+)
 _PICTURE_KEY = re.compile(r"image|picture|output|result|url|path|file", re.I)
-_USED = re.compile(r"(?:reference|image|photo|picture|face)\w*_used$|^used_(?:reference|image|photo|init)|^has_reference", re.I)
-_TITLE = re.compile(r"<title>\s*(\d{3})?\s*([^<]*)", re.I)
+_USED = re.compile(
+    r"(?:reference|image|photo|picture|face)\w*_used$|^used_(?:reference|image|photo|init)|^has_reference", re.I
+)
+_TITLE = re.compile(r"<title>\s*(\d{3})?\s*([^<]{0,300})", re.I)
+_OWN_PAGE = re.compile(
+    r"<html lang=en>\s*<title>\d{3} |there is an error in the application|<title>Server Error \(\d{3}\)</title>|<pre>\w*(?:Error|Exception)\b"
+    r"|Traceback \(most recent call last\)|Werkzeug Debugger|Exception Value:",
+    re.I,
+)
+"""What Werkzeug, Django and Express answer of their own when the handler raised or refused."""
+_RAISED = re.compile(r"<pre>\s*(\w*(?:Error|Exception)\b[^<\n]{0,400})")
+_UNHANDLED = re.compile(r"^(?:500:? )?Internal Server Error\b[.\s]*(?:Server got itself in trouble)?\s*$", re.I)
+"""What Starlette, aiohttp and others answer in plain text when a handler raised."""
 
 
 def response(value: Mapping[str, Any] | str, source: str, witness: Witness = Witness.WIRE) -> Exchange:
@@ -214,7 +265,14 @@ def response(value: Mapping[str, Any] | str, source: str, witness: Witness = Wit
             "answer",
             at,
             witness,
-            {"status": code, "pictures": len(pictures), "urls": pictures, "html": False, "text": None, "request_id": given[0] if given else None},
+            {
+                "status": code,
+                "pictures": len(pictures),
+                "urls": pictures,
+                "html": False,
+                "text": None,
+                "request_id": given[0] if given else None,
+            },
         )
     ]
     evidence += _complaints(body, code, at)
@@ -229,20 +287,61 @@ def response(value: Mapping[str, Any] | str, source: str, witness: Witness = Wit
 
 
 def _page(text: str, code: int | None, source: str, witness: Witness) -> Exchange:
+    text = text[:100_000]
     title = _TITLE.search(text)
     if code is None and title and title[1]:
         code = int(title[1])
     said = title[2].strip() if title else text[:120]
-    fields = {"status": code, "pictures": 0, "urls": [], "html": "<" in text[:200], "text": said[:200], "request_id": None}
-    return Exchange((Evidence("answer", source, witness, fields),), frozenset(), None, code)
+    own = bool(_OWN_PAGE.search(text))
+    fields: dict[str, Any] = {
+        "status": code,
+        "pictures": 0,
+        "urls": [],
+        "html": "<" in text[:200] and not own,
+        "text": said[:200],
+        "request_id": None,
+    }
+    evidence = [Evidence("answer", source, witness, fields)]
+    if own:
+        raised = _RAISED.search(text)
+        evidence += _raised(html.unescape(raised[1]) if raised else said, code, source)
+    return Exchange(tuple(evidence), frozenset(), None, code)
+
+
+def _raised(said: str, code: int | None, source: str) -> Iterator[Evidence]:
+    """A framework's own words for an exception that nobody caught."""
+    if code is None or code >= 500:
+        kind = re.match(r"\w+(?:Error|Exception)\b", said)
+        yield Evidence(
+            "deployment.exception",
+            source,
+            Witness.LOGGED,
+            {"type": kind[0] if kind else "unhandled", "text": said[:300]},
+        )
+    yield from (e for e in wording.read(said, source) if e.kind != "error" or e["stage"])
 
 
 def _text(text: str, code: int | None, source: str, witness: Witness) -> Exchange:
-    fields = {"status": code, "pictures": 0, "urls": [], "html": False, "text": text[:200], "request_id": None}
+    fields: dict[str, Any] = {
+        "status": code,
+        "pictures": 0,
+        "urls": [],
+        "html": False,
+        "text": text[:200],
+        "request_id": None,
+    }
     evidence = [Evidence("answer", source, witness, fields)]
-    if code is None or code >= 400:
-        evidence += wording.read(text, source)
+    if _UNHANDLED.match(text[:200]) and code in (None, 500):
+        evidence += _raised("Internal Server Error", code, source)
+    elif code is None or code >= 400:
+        evidence += _answered(wording.read(text, source), code)
     return Exchange(tuple(evidence), frozenset(), None, code)
+
+
+def _answered(evidence: Iterable[Evidence], code: int | None) -> Iterator[Evidence]:
+    """Errors with the status of the answer that told them."""
+    for e in evidence:
+        yield Evidence(e.kind, e.source, e.witness, {**e.fields, "answer_status": code}) if e.kind == "error" else e
 
 
 def _pictures(body: object, key: str = "", depth: int = 0) -> Iterator[str]:
@@ -256,47 +355,72 @@ def _pictures(body: object, key: str = "", depth: int = 0) -> Iterator[str]:
     elif isinstance(body, list):
         for value in body[:50]:
             yield from _pictures(value, key, depth + 1)
-    elif isinstance(body, str) and _PICTURE_KEY.search(key) and not re.search(r"error|docs|model|status|cancel|response_url", key, re.I):
-        if body.startswith(("http", "data:image/")) or _SHORTENED.search(body[-80:]) or re.search(r"\.(?:png|jpe?g|webp)$", body, re.I):
-            yield body[:2000]
+    elif isinstance(body, str) and _PICTURE_KEY.search(key) and not _NO_PICTURE_KEY.search(key) and _is_picture(body):
+        yield body[:2000]
+
+
+_NO_PICTURE_KEY = re.compile(r"error|docs|model|status|cancel|response_url", re.I)
+_SAVED_PICTURE = re.compile(r"\.(?:png|jpe?g|webp)$", re.I)
+
+
+def _is_picture(text: str) -> bool:
+    return text.startswith(("http", "data:image/")) or bool(
+        _SHORTENED.search(text[-80:]) or _SAVED_PICTURE.search(text[-10:])
+    )
 
 
 def _complaints(body: object, code: int | None, source: str) -> Iterator[Evidence]:
     """Errors told in an answer. A list of pydantic errors is the backend's own unless it speaks of fal."""
-    if isinstance(body, Mapping) and isinstance(body.get("detail"), list):
-        own = [d for d in body["detail"] if isinstance(d, Mapping) and d.get("type") not in wording.FAL_TYPES and "fal.ai" not in str(d.get("url", ""))]
-        for detail in own[:3]:
-            given = detail.get("loc")
-            loc = [str(part) for part in given if isinstance(part, (str, int))] if isinstance(given, list) else []
-            fields = {"loc": loc, "message": str(detail.get("msg", ""))[:300], "type": detail.get("type"), "status": code}
-            yield Evidence("request.invalid", f"{source}/detail", Witness.LOGGED, fields)
-        if own:
-            return
-        yield from wording.read("fal.ai: " + str(body["detail"]), f"{source}/detail")
-        return
     found = 0
-    for key, value in _strings(body):
-        if _ERROR_KEY.search(key.rsplit("/", 1)[-1]) and value.strip() and found < MAX_ERRORS:
-            if key.endswith("log") and not re.search(r"fail|error", value, re.I):
+    for path, value in _sayings(body):
+        if found >= MAX_ERRORS:
+            return
+        at = f"{source}/{path}"
+        if isinstance(value, list):
+            own = [d for d in value if _is_own(d)] if path == "detail" and (code or 422) < 500 else []
+            if own:
+                yield from (_invalid(detail, code, at) for detail in own[:3])
+                return
+            found += 1
+            yield from _answered(wording.read("fal.ai: " + str(value), at), code)
+        elif isinstance(value, Mapping):
+            found += 1
+            yield from _answered(wording.read(json.dumps(value, ensure_ascii=False, default=str), at), code)
+        elif _ERROR_KEY.search(path.rsplit("/", 1)[-1]) and value.strip():
+            if path.endswith("log") and not re.search(r"fail|error", value, re.I):
                 continue
             found += 1
-            for evidence in wording.read(value, f"{source}/{key}"):
-                fields = dict(evidence.fields)
-                if evidence.kind == "error":
-                    fields["answer_status"] = code
-                yield Evidence(evidence.kind, evidence.source, evidence.witness, fields)
+            yield from _answered(wording.read(value, at), code)
 
 
-def _strings(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+def _is_own(detail: Mapping[str, Any]) -> bool:
+    return detail.get("type") not in wording.FAL_TYPES and "fal.ai" not in str(detail.get("url", ""))
+
+
+def _invalid(detail: Mapping[str, Any], code: int | None, source: str) -> Evidence:
+    given = detail.get("loc")
+    loc = [str(part) for part in given if isinstance(part, (str, int))] if isinstance(given, list) else []
+    fields = {"loc": loc, "message": str(detail.get("msg", ""))[:300], "type": detail.get("type"), "status": code}
+    return Evidence("request.invalid", source, Witness.LOGGED, fields)
+
+
+def _sayings(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Strings of an answer with their paths; a list of validation errors, and an error object of Storage, as a whole."""
     if depth > 8:
         return
     if isinstance(value, Mapping):
-        for key, inner in value.items():
+        if "statusCode" in value and ("error" in value or "message" in value):
+            yield path or "body", value
+            return
+        for key, inner in list(value.items())[:200]:
             if key != "debug_info":
-                yield from _strings(inner, f"{path}/{key}".lstrip("/"), depth + 1)
+                yield from _sayings(inner, f"{path}/{key}".lstrip("/"), depth + 1)
     elif isinstance(value, list):
+        if value and all(isinstance(v, Mapping) and "msg" in v for v in value):
+            yield path, value
+            return
         for inner in value[:50]:
-            yield from _strings(inner, path, depth + 1)
+            yield from _sayings(inner, path, depth + 1)
     elif isinstance(value, str):
         yield path, value
 
@@ -314,11 +438,20 @@ def _told(body: Mapping[str, Any], source: str) -> Iterator[Evidence]:
         yield Evidence("mode", f"{at}/generation_mode", Witness.FORECAST, {"mode": mode})
     if isinstance(info, Mapping):
         if "image_url" in info:
-            yield Evidence("image_url", f"{at}/image_url", Witness.FORECAST, {"url": info["image_url"] or None, "origin": "answer"})
+            yield Evidence(
+                "image_url", f"{at}/image_url", Witness.FORECAST, {"url": info["image_url"] or None, "origin": "answer"}
+            )
         flags = [k for k in ("has_face_image", "has_product_images", "has_background_image") if info.get(k) is True]
         if flags:
-            yield Evidence("request.received", at, Witness.FORECAST, {"images": len(flags), "names": flags, "by": "answer"})
-        sent = {k: v for k, v in info.items() if k in ("image_url", "image_urls", "image_strength", "strength", "num_inference_steps", "guidance_scale") and v is not None}
+            yield Evidence(
+                "request.received", at, Witness.FORECAST, {"images": len(flags), "names": flags, "by": "answer"}
+            )
+        sent = {
+            k: v
+            for k, v in info.items()
+            if k in ("image_url", "image_urls", "image_strength", "strength", "num_inference_steps", "guidance_scale")
+            and v is not None
+        }
         if sent:
             yield Evidence("payload", at, Witness.FORECAST, {"body": sent, "model": model, "complete": False})
     for key, value in body.items():
@@ -330,8 +463,8 @@ def _told(body: Mapping[str, Any], source: str) -> Iterator[Evidence]:
 # --- the browser ------------------------------------------------------------------------------------------------------
 
 _CONSOLE = re.compile(
-    r"Failed to fetch|net::ERR_\w+|blocked by CORS policy|NetworkError when attempting|Uncaught \(?\w+|Failed to load resource.*|Load failed"
-    r"|status of (\d{3})|Mixed Content", re.I,
+    r"Failed to fetch|net::ERR_\w+|blocked by CORS policy|NetworkError when attempting|\bUncaught \(?\w+|Failed to load resource.{0,200}|\bLoad failed"
+    r"|a status of (\d{3})|Mixed Content:", re.I,
 )  # fmt: skip
 
 
@@ -349,8 +482,6 @@ def console(text: str, name: str) -> list[Evidence]:
 
 def har(value: Mapping[str, Any], name: str) -> list[tuple[Exchange, Exchange]]:
     """The requests for pictures in a HAR file, each with its answer, oldest first."""
-    import json
-
     pairs = []
     for index, entry in enumerate(value["log"].get("entries", ())):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("request"), Mapping):
@@ -369,16 +500,24 @@ def har(value: Mapping[str, Any], name: str) -> list[tuple[Exchange, Exchange]]:
         params = [p for p in posted.get("params", ()) if isinstance(p, Mapping)]
         if params:
             sent["fields"] = {str(p.get("name")): p.get("value") for p in params if not p.get("fileName")}
-            sent["files"] = [{"field": p.get("name"), "name": p.get("fileName"), "type": p.get("contentType")} for p in params if p.get("fileName")]
+            sent["files"] = [
+                {"field": p.get("name"), "name": p.get("fileName"), "type": p.get("contentType")}
+                for p in params
+                if p.get("fileName")
+            ]
             del sent["body"]
-        content = got.get("content") if isinstance(got.get("content"), Mapping) else {}
+        given = got.get("content")
+        content: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
         try:
             body = json.loads(content.get("text") or "")
         except (ValueError, RecursionError):
             body = str(content.get("text") or "")
         answer = response({"status": got.get("status"), "body": body, "headers": {}}, at + "/response")
         if not got.get("status"):
-            error = {"text": str(entry.get("_error") or got.get("_error") or "no answer reached the browser")[:300], "status": None}
+            error = {
+                "text": str(entry.get("_error") or got.get("_error") or "no answer reached the browser")[:300],
+                "status": None,
+            }
             answer = Exchange((Evidence("browser.error", at, Witness.WIRE, error),), frozenset())
         pairs.append((request(sent, at + "/request", Witness.WIRE), answer))
     return pairs

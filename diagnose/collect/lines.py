@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from diagnose.collect.text import strip_ansi, unescape
@@ -193,16 +193,8 @@ def _structured(number: int, text: str, found: Mapping[str, str], depth: int) ->
         value = {**value, **value["jsonPayload"]}
     carried = value.get("log")
     if isinstance(carried, str) and carried.strip():  # docker's json-file
-        inner = record(number, carried.rstrip("\n"), depth + 1)
-        return Line(
-            number,
-            inner.message,
-            inner.level,
-            inner.logger,
-            inner.request_id,
-            inner.time or value.get("time"),
-            inner.extras,
-        )
+        line = record(number, carried.rstrip("\n"), depth + 1)
+        return replace(line, time=line.time or value.get("time"))
     message = next((value[key] for key in _MESSAGES if isinstance(value.get(key), str)), None)
     given = next((value[key] for key in _IDS if value.get(key)), None)
     levels = (value.get(key) for key in ("levelname", "level", "severity", "lvl", "log.level"))
@@ -259,7 +251,7 @@ def _exceptions(trace: str) -> list[str]:
 def _compact(value: object) -> str:
     """JSON without the frames of a stack."""
     if isinstance(value, Mapping):
-        value = {k: v for k, v in value.items() if k not in ("stack", "config", "request")}
+        value = {k: v for k, v in value.items() if k not in ("stack", "config", "request") and not str(k).isupper()}
     try:
         return json.dumps(value, ensure_ascii=False, default=str)[:4000]
     except (ValueError, RecursionError):

@@ -19,13 +19,18 @@ from diagnose.model import Evidence, Witness
 _WANTED = re.compile(r"SUPABASE|FAL|API_URL|BACKEND_URL|STORAGE|BUCKET", re.I)
 _PROJECT = re.compile(r"^https?://([a-z0-9]{20})\.(?:storage\.)?supabase\.(?:co|in)\b")
 _PLACEHOLDER = re.compile(r"^(?:your|changeme|xxx|<|\.\.\.|todo|replace)", re.I)
-_LINE = re.compile(r"^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=")
+_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+_LOGGED = {"timestamp", "ts", "time", "level", "lvl", "event", "msg", "message", "at"}
+"""With these a line of `key=value` is a log's, not a setting."""
 
 
 def looks_like(text: str) -> bool:
-    """Whether a text is a settings file: nothing but `NAME=value`, comments and blank lines."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return bool(lines) and all(_LINE.match(line) for line in lines[:200])
+    """Whether a text is a settings file: nothing but `NAME=value`, comments and blank lines, each name set about once."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")][:200]
+    names = [match[1] for line in lines if (match := _LINE.match(line))]
+    if not lines or len(names) < len(lines) or _LOGGED.intersection(name.lower() for name in names):
+        return False
+    return len(set(names)) * 2 >= len(names)
 
 
 def read(text: str, name: str) -> list[Evidence]:
@@ -36,7 +41,12 @@ def read(text: str, name: str) -> list[Evidence]:
     raw = {m[1]: m[2] for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$", text, re.M)}
     lines = {m[1]: text.count("\n", 0, m.start(1)) + 1 for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=", text, re.M)}
     return [
-        Evidence("env.setting", f"{name}:{lines.get(key, 1)}", Witness.LOGGED, {"name": key, "file": name, **describe(key, value, raw.get(key, ""))})
+        Evidence(
+            "env.setting",
+            f"{name}:{lines.get(key, 1)}",
+            Witness.LOGGED,
+            {"name": key, "file": name, **describe(key, value, raw.get(key, ""))},
+        )
         for key, value in values.items()
         if _WANTED.search(key)
     ]
@@ -45,7 +55,14 @@ def read(text: str, name: str) -> list[Evidence]:
 def describe(name: str, value: str | None, raw: str = "") -> dict[str, Any]:
     """The shape of a setting: what kind of key it is, whose, and what is wrong with its text."""
     text = (value or "").strip()
-    fields: dict[str, Any] = {"shape": "other", "role": None, "project": None, "fault": None, "expired": None, "host": None}
+    fields: dict[str, Any] = {
+        "shape": "other",
+        "role": None,
+        "project": None,
+        "fault": None,
+        "expired": None,
+        "host": None,
+    }
     if not text:
         return {**fields, "shape": "empty", "fault": "is empty"}
     if _PLACEHOLDER.match(text):
@@ -73,12 +90,16 @@ def describe(name: str, value: str | None, raw: str = "") -> dict[str, Any]:
         return {**fields, **_jwt(text, fields["fault"])}
     if "FAL" in name.upper() and "KEY" in name.upper():
         whole = re.fullmatch(r"[0-9a-f-]{30,40}:[0-9a-f]{24,64}", text, re.I)
-        return {**fields, "shape": "fal", "fault": fields["fault"] or (None if whole else "is not of the form id:secret")}
+        return {
+            **fields,
+            "shape": "fal",
+            "fault": fields["fault"] or (None if whole else "is not of the form id:secret"),
+        }
     return fields
 
 
 def _jwt(text: str, fault: str | None) -> dict[str, Any]:
-    head, body, signature = text.split(".")
+    _, body, signature = text.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValueError, binascii.Error, RecursionError):

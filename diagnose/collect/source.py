@@ -12,7 +12,20 @@ from pathlib import Path
 from diagnose.model import Evidence, Witness, mode_by_name
 
 MAX_FILES, MAX_BYTES = 400, 1_000_000
-_SKIPPED = {"node_modules", "venv", ".venv", "env", "site-packages", "__pycache__", ".git", "dist", "build", "tests", "test", "migrations"}
+_SKIPPED = {
+    "node_modules",
+    "venv",
+    ".venv",
+    "env",
+    "site-packages",
+    "__pycache__",
+    ".git",
+    "dist",
+    "build",
+    "tests",
+    "test",
+    "migrations",
+}
 _MODEL = re.compile(r"^(?:https?://(?:queue\.)?fal\.run/)?((?:fal-ai|fal)/[\w.\-]+(?:/[\w.\-]+)*)/?$")
 _FIELD = re.compile(r"image|photo|picture|face|selfie|avatar|reference", re.I)
 _IMAGE_ROLE = re.compile(r"image_?to_?image|i2i|img2img|edit|with_image|reference", re.I)
@@ -84,7 +97,13 @@ def _literal(node: ast.expr) -> str | None:
 
 def _models(module: _Module) -> Iterator[Evidence]:
     for name, (model, line) in module.constants.items():
-        role = "image_to_image" if _IMAGE_ROLE.search(name) else "text_to_image" if _TEXT_ROLE.search(name) else _role(model)
+        role = (
+            "image_to_image"
+            if _IMAGE_ROLE.search(name)
+            else "text_to_image"
+            if _TEXT_ROLE.search(name)
+            else _role(model)
+        )
         fields = {"name": name, "model": model, "role": role}
         yield Evidence("source.model", f"{module.file}:{line}", Witness.FORECAST, fields)
 
@@ -95,7 +114,13 @@ def _role(model: str) -> str | None:
 
 
 def _choices(module: _Module, known: dict[str, str]) -> Iterator[Evidence]:
-    tests = {t.id: n.value for n in ast.walk(module.tree) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    tests = {
+        t.id: n.value
+        for n in ast.walk(module.tree)
+        if isinstance(n, ast.Assign)
+        for t in n.targets
+        if isinstance(t, ast.Name)
+    }
     for node in ast.walk(module.tree):
         if isinstance(node, ast.IfExp):
             yes, no = _named(node.body, known), _named(node.orelse, known)
@@ -108,7 +133,11 @@ def _choices(module: _Module, known: dict[str, str]) -> Iterator[Evidence]:
         holds = _with_image(node.test, tests)
         if holds is None:
             continue
-        fields = {"test": ast.unparse(node.test)[:160], "with_image": yes if holds else no, "without_image": no if holds else yes}
+        fields = {
+            "test": ast.unparse(node.test)[:160],
+            "with_image": yes if holds else no,
+            "without_image": no if holds else yes,
+        }
         yield Evidence("source.choice", f"{module.file}:{node.lineno}", Witness.FORECAST, fields)
 
 
@@ -155,9 +184,10 @@ def _with_image(test: ast.expr, tests: dict[str, ast.expr], depth: int = 0) -> b
             return _with_image(test.args[0], tests, depth + 1)
         return None
     name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
-    if name in tests and isinstance(tests[name], (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Call, ast.Constant)):
-        value = _with_image(tests[name], {k: v for k, v in tests.items() if k != name}, depth + 1)
-        if value is not None and not (isinstance(tests[name], ast.Constant) and tests[name].value is None):
+    set_to = tests.get(name)
+    if isinstance(set_to, (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Call, ast.Constant)):
+        value = _with_image(set_to, {k: v for k, v in tests.items() if k != name}, depth + 1)
+        if value is not None and not (isinstance(set_to, ast.Constant) and set_to.value is None):
             return value
     return True if name and _ABOUT_IMAGE.search(name) else None
 
@@ -167,8 +197,14 @@ def _fields(module: _Module) -> Iterator[Evidence]:
     seen: set[str] = set()
     for node in ast.walk(module.tree):
         name: object = None
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop") and node.args:
-            name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("get", "pop")
+            and node.args
+        ):
+            first = node.args[0]
+            name = first.value if isinstance(first, ast.Constant) else None
         elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             name = node.slice.value
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -177,4 +213,6 @@ def _fields(module: _Module) -> Iterator[Evidence]:
             name = node.arg
         if isinstance(name, str) and _FIELD.search(name) and name not in seen:
             seen.add(name)
-            yield Evidence("source.field", f"{module.file}:{node.lineno}", Witness.FORECAST, {"name": name})
+            yield Evidence(
+                "source.field", f"{module.file}:{getattr(node, 'lineno', 1)}", Witness.FORECAST, {"name": name}
+            )

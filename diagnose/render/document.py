@@ -45,7 +45,12 @@ def document(d: Diagnosis) -> dict[str, Any]:
         "because": list(d.because),
         "counterfactual": _counterfactual(d),
         "conflicts": [
-            {"fact": c.fact, "witnesses": [{"value": _plain(v), "source": e.source, "witness": str(e.witness)} for v, e in c.witnesses]}
+            {
+                "fact": c.fact,
+                "witnesses": [
+                    {"value": _plain(v), "source": e.source, "witness": str(e.witness)} for v, e in c.witnesses
+                ],
+            }
             for c in d.conflicts
         ],
         "coverage": {
@@ -54,7 +59,13 @@ def document(d: Diagnosis) -> dict[str, Any]:
             "missing": [{"link": str(m.link), "evidence": m.evidence, "how": m.how} for m in d.missing],
         },
         "checklist": [
-            {"id": q.id, "status": str(q.status), "checks": list(q.checks), "evidence": [_evidence(e) for e in q.evidence]} for q in d.checklist
+            {
+                "id": q.id,
+                "status": str(q.status),
+                "checks": list(q.checks),
+                "evidence": [_evidence(e) for e in q.evidence],
+            }
+            for q in d.checklist
         ],
         "findings": [finding(f) for f in d.findings],
     }
@@ -97,7 +108,12 @@ def _counterfactual(d: Diagnosis) -> dict[str, Any] | None:
     if c is None:
         return None
     then = {"mode": c.mode, "model": c.model}
-    return {"changes": list(c.changes), "then": then, "verified_by": c.verified_by, "next_blockers": list(c.next_blockers)}
+    return {
+        "changes": list(c.changes),
+        "then": then,
+        "verified_by": c.verified_by,
+        "next_blockers": list(c.next_blockers),
+    }
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
@@ -108,7 +124,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return value if abs(value) < 1 << 63 else f"{value:.3e}" if abs(value) < 10**300 else "(a number too large to show)"
+        return (
+            value
+            if abs(value) < 1 << 63
+            else f"{value:.3e}"
+            if abs(value) < 10**300
+            else "(a number too large to show)"
+        )
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else str(value)
     if depth > 8:

@@ -33,7 +33,22 @@ PLACE = 64
 SAID = 160
 """Characters of words that are quoted."""
 PLACES = ("url", "urls", "path", "input", "host", "prompt")
-SKIPPED = ("schema", "value", "method", "queue", "final", "by", "library", "network", "origin", "complete", "params", "weak", "derived", "loc")
+SKIPPED = (
+    "schema",
+    "value",
+    "method",
+    "queue",
+    "final",
+    "by",
+    "library",
+    "network",
+    "origin",
+    "complete",
+    "params",
+    "weak",
+    "derived",
+    "loc",
+)
 """Fields that tell a reader nothing."""
 
 
@@ -51,7 +66,9 @@ class Page:
         nothing = not any(f.evidence for f in d.findings)
         if nothing:
             self.notes(d.notes)
-        proof = d.root or next((f for f in d.findings if f.check == "parameter_unknown" and f.status is Status.WARN), None)
+        proof = d.root or next(
+            (f for f in d.findings if f.check == "parameter_unknown" and f.status is Status.WARN), None
+        )
         if proof is not None:
             self.proof(proof)
         if checklist:
@@ -70,7 +87,9 @@ class Page:
         self.console.print()
         self.line(f"{self.words('Broken')}: {broken}", "dim", hang=0)
         self.line(self.words.headline(d, 2 * self.width - 12), "bold", hang=0)
-        found = d.root or next((f for f in d.findings if f.status is Status.WARN and f.check != "parameter_unknown"), None)
+        found = d.root or next(
+            (f for f in d.findings if f.status is Status.WARN and f.check != "parameter_unknown"), None
+        )
         found = found or d.finding("parameter_unknown")
         if found is not None and found.remedy is not None:
             self.line(f"  {found.evidence[0].source}  {found.check}")
@@ -117,12 +136,19 @@ class Page:
 
     def facts(self, d: Diagnosis) -> None:
         """What a machine would read first, in the words of the JSON document."""
-        rows = [(self.words("outcome"), self.words("{outcome}, generation {generation}", outcome=d.outcome, generation=d.generation))]
+        rows = [
+            (
+                self.words("outcome"),
+                self.words("{outcome}, generation {generation}", outcome=d.outcome, generation=d.generation),
+            )
+        ]
         if d.decision.model or d.decision.expected_model:
             rows.append((self.words("model"), self._model(d)))
         if d.root is not None:
             symptoms = [check for check in d.because if check != d.root.check]
-            rows.append((self.words("cause"), d.root.check + (f" > {' > '.join(reversed(symptoms))}" if symptoms else "")))
+            rows.append(
+                (self.words("cause"), d.root.check + (f" > {' > '.join(reversed(symptoms))}" if symptoms else ""))
+            )
         if d.subject.source:
             when = f", {d.subject.timestamp}" if d.subject.timestamp else ""
             rows.append((self.words("about"), f"{d.subject.source}{when} ({self.words('profile')} {d.profile})"))
@@ -136,7 +162,10 @@ class Page:
             return self.words("{used}, not {wanted}", used=shown(used), wanted=shown(wanted))
         if used:
             return shown(used)
-        return self.words("none; {wanted} was expected" if d.outcome == "refused" else "not seen; {wanted} was expected", wanted=shown(wanted))
+        return self.words(
+            "none; {wanted} was expected" if d.outcome == "refused" else "not seen; {wanted} was expected",
+            wanted=shown(wanted),
+        )
 
     def proof(self, found: Finding) -> None:
         self.title("Proof")
@@ -154,7 +183,10 @@ class Page:
 
     def remedy(self, remedy: Remedy) -> None:
         self.title("What to do")
-        self.line(f"  {self.words(remedy.title)}" + ("" if remedy.safe else f" ({self.words('cannot simply be undone')})"), "bold")
+        self.line(
+            f"  {self.words(remedy.title)}" + ("" if remedy.safe else f" ({self.words('cannot simply be undone')})"),
+            "bold",
+        )
         for number, step in enumerate(remedy.steps, 1):
             self.line(f"  {number}. {self.words(step)}", hang=5)
         if remedy.command:
@@ -167,7 +199,9 @@ class Page:
         for question, answer in zip(d.checklist, answers, strict=True):
             mark, style = MARKS[question.status]
             where = f"  {question.evidence[0].source}" if question.evidence else ""
-            self.line(f"  {mark} {answer:<{column}}  {self.words(QUESTIONS[question.id])}{where}", style, hang=column + 6)
+            self.line(
+                f"  {mark} {answer:<{column}}  {self.words(QUESTIONS[question.id])}{where}", style, hang=column + 6
+            )
 
     def chain(self, d: Diagnosis) -> None:
         """The chain as a drawing: the line is whole as far as the photo came."""
@@ -213,7 +247,10 @@ class Page:
             said = self.words("If {changes}: {mode} with {model}", changes=changes, mode=c.mode, model=shown(c.model))
             self.line("  " + said + " " + self.words("(replayed by {by})", by=c.verified_by), hang=2)
             if c.next_blockers:
-                self.line("  " + self.words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers)), hang=4)
+                self.line(
+                    "  " + self.words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers)),
+                    hang=4,
+                )
         if d.suspects:
             self.suspects(d)
         if d.deeper and self.verbose:
@@ -276,9 +313,17 @@ def quoted(e: Evidence) -> str:
 
 def _told(key: str, value: object) -> str:
     if key == "body" and isinstance(value, Mapping):
-        return ", ".join(f"{name}: {shown(inner, PLACE)}" for name, inner in list(value.items())[:20] if name != "prompt")
+        return ", ".join(
+            f"{name}: {shown(inner, PLACE)}" for name, inner in list(value.items())[:20] if name != "prompt"
+        )
     if key == "images" and isinstance(value, (list, tuple)):
-        return ", ".join(shown(image["name"] if isinstance(image, Mapping) and "name" in image else image, PLACE) for image in value[:8]) or "none"
+        return (
+            ", ".join(
+                shown(image["name"] if isinstance(image, Mapping) and "name" in image else image, PLACE)
+                for image in value[:8]
+            )
+            or "none"
+        )
     if key == "url" and value is None:
         return "none"
     if value is None or value is False or (isinstance(value, (str, Mapping, list, tuple)) and not value):
@@ -288,7 +333,9 @@ def _told(key: str, value: object) -> str:
 
 def visible(text: str) -> str:
     """Control characters shown, so that evidence cannot command the terminal; bidirectional overrides as well."""
-    return text if text.isascii() and text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return (
+        text if text.isascii() and text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+    )
 
 
 def _escaped(character: str) -> str:

@@ -145,8 +145,8 @@ def _flat(value: object, depth: int = 0) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        parts = [f"{str(key)[:80]}={_flat(inner, depth + 1)}" for key, inner in list(value.items())[:20]] if depth < 4 else ["..."]
-        return ", ".join(parts)
+        pairs = list(value.items())[:20] if depth < 4 else []
+        return ", ".join(f"{_flat(key, depth + 1)}={_flat(inner, depth + 1)}" for key, inner in pairs) or "..."
     if isinstance(value, (list, tuple, set, frozenset)):
         return ", ".join(_flat(inner, depth + 1) for inner in list(value)[:20]) if depth < 4 else "..."
     if isinstance(value, int) and abs(value) >= 1 << 1024:
