@@ -318,7 +318,9 @@ def _chain(case: Case, table: dict[str, Finding], broken: Link | None, root: Fin
     for link in CHAIN:
         found = [f for f in table.values() if f.link is link]
         shown = tuple(f.check for f in found if f.status in (*FAULTS, Status.NOTE, Status.CRASH))
-        states.append(LinkState(link, _status(case, found, link, broken, root), shown))
+        product = case.product(link)
+        proof = product.evidence if isinstance(product, Seen) else None
+        states.append(LinkState(link, _status(case, found, link, broken, root), shown, proof))
     return tuple(states)
 
 

@@ -350,6 +350,7 @@ class Case:
     def call(self) -> Evidence | None:
         """The call to fal that decided the picture: the last that succeeded, else the last."""
         calls = self.of("fal.call")
+        calls = tuple(c for c in calls if c.witness is calls[0].witness)
         if not calls:
             return None
         good = [c for c in calls if succeeded(c)]
@@ -578,6 +579,8 @@ class LinkState(NamedTuple):
     link: Link
     status: Status
     findings: tuple[str, ...]
+    proof: Evidence | None = None
+    """Where its product was seen."""
 
 
 class Decision(NamedTuple):

@@ -60,19 +60,19 @@ class Page:
         self.width = max(20, min(console.width, WIDEST))
 
     def show(self, d: Diagnosis, checklist: bool) -> None:
-        """The whole answer; with `checklist` the seven questions stand before the chain."""
+        """The whole answer; with `checklist` the seven questions stand first."""
         self.line(self.words.headline(d, 2 * self.width - 12), "bold", hang=0)
         self.facts(d)
         nothing = not any(f.evidence for f in d.findings)
         if nothing:
             self.notes(d.notes)
+        if checklist:
+            self.questions(d)
         proof = d.root or next(
             (f for f in d.findings if f.check == "parameter_unknown" and f.status is Status.WARN), None
         )
         if proof is not None:
             self.proof(proof)
-        if checklist:
-            self.questions(d)
         if not nothing or self.verbose:
             self.chain(d)
         self.beside(d, proof)
@@ -214,17 +214,14 @@ class Page:
             mark, style = MARKS[state.status]
             whole = whole and state.status in (Status.PASS, Status.WARN)
             rail = "│" if whole else "┊"
-            said = f"  {rail} {mark} {name:<{first}}  {status:<{second}}  {self._seen(d, state)}"
+            said = f"  {rail} {mark} {name:<{first}}  {status:<{second}}  {self._seen(state)}"
             self.line(said, style, hang=first + second + 10)
 
-    def _seen(self, d: Diagnosis, state: LinkState) -> str:
+    def _seen(self, state: LinkState) -> str:
         """What a link came to: its faults, or where its product was seen."""
         if state.findings:
             return ", ".join(state.findings)
-        found = [f for f in d.findings if f.link is state.link and f.status is Status.PASS and f.evidence]
-        if state.status is not Status.PASS or not found:
-            return ""
-        return found[0].evidence[0].source
+        return state.proof.source if state.proof is not None else ""
 
     def beside(self, d: Diagnosis, proof: Finding | None) -> None:
         """Warnings beside the chain, and every other fault, each in a line."""
