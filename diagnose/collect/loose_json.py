@@ -17,7 +17,7 @@ _NEAR = 1024
 _LONGEST_INTEGER = 4300  # beyond it Python refuses to convert
 
 
-class NotJson(ValueError):  # noqa: N818 - says what the text is
+class NotJson(ValueError):
     """The text is not JSON, however tolerantly it is read."""
 
     def __init__(self, message: str, line: int, column: int, offset: int = 0, at_end: bool = False) -> None:
@@ -160,7 +160,7 @@ def _mended(value: object) -> object:
     return value
 
 
-class _Broken(Exception):  # noqa: N818
+class _Broken(Exception):
     """Reading stopped at a character; what was whole until then, and where to go on."""
 
     def __init__(self, at: int, message: str, at_end: bool = False) -> None:

@@ -16,7 +16,7 @@ Their texts are what logs and answers quote.
 """
 
 
-class BrokenLink(Exception):  # noqa: N818 - the family is named for what broke
+class BrokenLink(Exception):
     """A link broke. `kind` is the name a log gives it."""
 
     def __init__(self, kind: str, text: str) -> None:
