@@ -13,11 +13,16 @@ When it is wrong
     A traceback that was logged and handled: where a picture was made it ended nothing.
 """
 
+import re
+from dataclasses import replace
+
 from diagnose.model import Case, Finding, Link, Remedy, Seen, passed, refused, unknown, warned
 
 link = Link.DEPLOYMENT
 because = ("environment_incomplete",)
 reads: tuple[str, ...] = ()
+
+LOST = re.compile(r"Timeout|Connect|Network|ReadError|WriteError|Protocol|SSL|gaierror|Cancelled|HTTPStatus")
 
 
 def look(case: Case) -> Finding:
@@ -33,6 +38,8 @@ def look(case: Case) -> Finding:
         for e in case.of("deployment.exception")
         if e.source not in placed and not str(e["type"]).endswith("HTTPException")
     ]
+    # a lost connection is the fault of what was called, though it ended the request here
+    raised = [e for e in raised if not LOST.search(f"{e['type']}")]
     named = [e for e in raised if e["type"] != "unhandled"] or raised
     if named and (end is None or refused(end)) and not case.fal_refusals and not case.storage_refusals and not placed:
         remedy = Remedy(
@@ -42,9 +49,10 @@ def look(case: Case) -> Finding:
                 "Restart the backend after the change.",
             ),
         )
-        return warned(
-            "an exception ended the request: {text}", named[-1], remedy=remedy, text=str(named[-1]["text"])[:160]
-        )
+        text = str(named[-1]["text"])[:160]
+        found = warned("an exception ended the request: {text}", named[-1], remedy=remedy, text=text)
+        # a bare error page does not say which exception it was
+        return replace(found, symptom=named[-1]["type"] == "unhandled")
     if end is not None and not refused(end):
         return passed("the backend answered without an error", end)
     if end is not None and end["status"] < 500:

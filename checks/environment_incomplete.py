@@ -33,6 +33,9 @@ def look(case: Case) -> Finding:
             remedy=remedy(said["setting"]),
             name=said["setting"],
         )
+    header = next((e for e in case.of("error") if "Illegal header value b'Key" in e["text"]), None)
+    if header is not None and not isinstance(made, Seen):
+        return warned("'{name}' is empty or holds a line break", header, remedy=remedy("FAL_KEY"), name="FAL_KEY")
     settings = case.of("env.setting")
     broken = next((e for e in settings if e["fault"]), None)
     if broken is not None:

@@ -39,6 +39,7 @@ because = (
     "proxy_rejected",
     "image_unusable",
     "fal_key_rejected",
+    "fal_rate_limited",
     "fal_parameters_rejected",
     "fal_image_unreadable",
     "fal_unavailable",
@@ -48,9 +49,11 @@ reads: tuple[str, ...] = ()
 
 WHY = re.compile(
     r"token|authori[sz]ation|not authenticated|credentials|bad_jwt|sign in|log ?in|session"
-    r"|coin|credit|quota|insufficient|top up|limit reached|too many requests",
+    r"|coin|credit|quota|insufficient|top up",
     re.I,
 )
+CROWDED = re.compile(r"concurrent|rate.?limit|too many requests|limit reached", re.I)
+"""Words that the backend's limiter and fal's share: they do not tell whose limit was met."""
 IMAGE = re.compile(r"missing required image|at least one image|image is required|no image", re.I)
 WENT_ON = ("fal.call", "payload", "upload.started", "storage.upload", "storage.error", "decode.failed", "fal.error")
 REMEDY = Remedy(
@@ -90,7 +93,7 @@ def look(case: Case) -> Finding:
 
 def reason(case: Case, status: int) -> Evidence | None:
     """What says why: a token or coins, any reason beside a 4xx, or the user's own session refused by Auth."""
-    told = [e for e in case.errors(None) if not e["setting"]]
+    told = [e for e in case.errors(None) if not e["setting"] and not CROWDED.search(e["text"])]
     known = next((e for e in told if WHY.search(e["text"])), None)
     if known is None and status < 500:
         known = next((e for e in told if e["answer_status"]), None)

@@ -23,7 +23,7 @@ link = Link.UPLOAD
 because = ("environment_incomplete",)
 reads: tuple[str, ...] = ()
 
-OWN = re.compile(r"PathLike|Header value must be|'encode'|[Ss]upabase|Illegal header")
+OWN = re.compile(r"PathLike|Header value must be|'encode'|[Ss]upabase|Illegal header value b'(?:Bearer|ey|sb_)")
 """Words that only an upload's or a client's own error has, where the error does not say what it was about."""
 REMEDY = Remedy(
     "Mend the call of the upload",

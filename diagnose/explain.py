@@ -146,7 +146,10 @@ def _ended_early(case: Case, table: dict[str, Finding]) -> bool:
         return False
     if not refused(end):
         return False
-    if table["no_image_sent"].status is Status.NOTE or early:
+    if any(f.status is Status.FAIL and f.link is Link.GENERATION for f in table.values()):
+        return False
+    unsent = table["no_image_sent"].status is Status.NOTE
+    if early or (unsent and (case.profile.fallback == "refuse" or end["status"] in (400, 422))):
         return True
     if case.errors("generation") or case.of("model"):
         return False
@@ -276,9 +279,19 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
     if answer.outcome == "not_switched" and case.profile.fallback == "refuse":
         # an entry that this profile's code cannot have written says nothing of the newest attempt
         suspects |= {f.check for f in table.values() if f.link in CHAIN and f.status is Status.UNKNOWN}
+    if isinstance(case.product(Link.GENERATION), Seen) and any(refused(c) for c in case.of("fal.call")):
+        suspects |= _cost(case)
     if answer.outcome == "refused" and broken is None:
         suspects |= {name for name in ("backend_error", "environment_incomplete") if not _excluded(case, table[name])}
     return tuple(check.id for check in registry.checks() if check.id in suspects)
+
+
+def _cost(case: Case) -> set[str]:
+    """What fal refused before a picture was made some other way: nothing says whether the photo was tried again."""
+    before = tuple(e for e in case.evidence if e.kind not in ("answer", "fal.result", "fal.picture"))
+    edited = Case(case.profile, before, case.subject)
+    wanted = [check for check in registry.checks() if check.link is Link.GENERATION]
+    return {f.check for f in registry.run(edited, wanted) if f.status is Status.FAIL}
 
 
 def _deeper(case: Case, table: dict[str, Finding], root: Finding | None) -> tuple[str, ...]:

@@ -360,7 +360,9 @@ class Case:
     def model(self) -> Evidence | None:
         """The strongest witness of the model; None when none names it or forecasts contradict each other."""
         if self.call is not None and self.call["model"]:
-            return self.call
+            # a picture after nothing but refusals was made by a call that was not seen
+            unseen = refused(self.call) and any(a["pictures"] for a in self.of("answer", "fal.result"))
+            return None if unseen else self.call
         named = [e for e in self.of("fal.call", "model") if e["model"]]
         if not named:
             return None

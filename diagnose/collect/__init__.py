@@ -227,7 +227,7 @@ def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
         return
     from diagnose.collect import settings
 
-    if "<html" in stripped[:500].lower() or "<!doctype" in stripped[:100].lower():
+    if stripped[:1] == "<" and re.search(r"<!doctype|<html", stripped[:500], re.I):
         _exchange(bundle, text, name, "response")
     elif settings.looks_like(text):
         found = settings.read(text, name)

@@ -187,7 +187,7 @@ def _block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence
     text = line.message.strip()
     if text.startswith(_TRACEBACK):
         return _traceback(lines, index, name)
-    if index + 1 < len(lines) and lines[index + 1].message.startswith(_TRACEBACK) and text:
+    if index + 1 < len(lines) and lines[index + 1].message.startswith(_TRACEBACK) and _announces(line):
         used, events = _traceback(lines, index + 1, name, heading=line)
         if used > 1:
             return used + 1, events
@@ -199,6 +199,11 @@ def _block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence
         used, whole = _printed(lines, index)
         return used, list(_events(whole, name))
     return 1, list(_events(line, name))
+
+
+def _announces(line: Line) -> bool:
+    """Whether a line says what went wrong, so that the traceback under it is of the same failure."""
+    return line.level in _TROUBLED or bool(_SURELY.search(line.message) or _UNHANDLED.search(line.message))
 
 
 def _printed(lines: list[Line], index: int) -> tuple[int, Line]:

@@ -224,7 +224,7 @@ def _file_fault(file: Mapping[str, Any]) -> str | None:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 _ERROR_KEY = re.compile(
-    r"^(?:detail|error|errors|message|msg|reason|hint|error_?message|error_?description|stderr|traceback|generation_?error)$|log$",
+    r"^(?:details?|error|errors|message|msg|reason|hint|cause|exception|description|error_?message|error_?description|stderr|traceback|generation_?error)$|log$",
     re.I,
 )
 _PICTURE_KEY = re.compile(r"image|picture|output|result|url|path|file", re.I)
@@ -309,16 +309,11 @@ def _page(text: str, code: int | None, source: str, witness: Witness) -> Exchang
 
 
 def _raised(said: str, code: int | None, source: str) -> Iterator[Evidence]:
-    """A framework's own words for an exception that nobody caught."""
-    if code is None or code >= 500:
-        kind = re.match(r"\w+(?:Error|Exception)\b", said)
-        yield Evidence(
-            "deployment.exception",
-            source,
-            Witness.LOGGED,
-            {"type": kind[0] if kind else "unhandled", "text": said[:300]},
-        )
-    yield from (e for e in wording.read(said, source) if e.kind != "error" or e["stage"])
+    """An exception that nobody caught, in the words of the framework's own page."""
+    kind = re.match(r"\w+(?:Error|Exception)\b", said)
+    if kind and (code is None or code >= 500):
+        yield Evidence("deployment.exception", source, Witness.LOGGED, {"type": kind[0], "text": said[:300]})
+    yield from (e for e in wording.read(said, source) if e.kind not in ("error", "deployment.exception") or e["stage"])
 
 
 def _text(text: str, code: int | None, source: str, witness: Witness) -> Exchange:
@@ -331,9 +326,7 @@ def _text(text: str, code: int | None, source: str, witness: Witness) -> Exchang
         "request_id": None,
     }
     evidence = [Evidence("answer", source, witness, fields)]
-    if _UNHANDLED.match(text[:200]) and code in (None, 500):
-        evidence += _raised("Internal Server Error", code, source)
-    elif code is None or code >= 400:
+    if (code is None or code >= 400) and not _UNHANDLED.match(text[:200]):
         evidence += _answered(wording.read(text, source), code)
     return Exchange(tuple(evidence), frozenset(), None, code)
 

@@ -44,9 +44,10 @@ _FAL_INPUT = re.compile(rf"{_KEY}input\\{{0,3}}['\"]?\s{{0,4}}:\s{{0,4}}\\{{0,3}
 _FAL_LOC = re.compile(rf"{_KEY}loc\\{{0,3}}['\"]?\s{{0,4}}:\s{{0,4}}[\[(]([^\])]{{0,200}})[\])]")
 _FAL_FLAT = re.compile(
     r"Cannot access application|User is locked|[Ee]xhausted balance|Top up your balance"
-    r"|Application \\*[\"'][^\"'\\]{1,80}\\*[\"'] not found|Path /\S{0,80} not found|concurrent_requests_limit|[Cc]oncurrent requests limit|[Rr]ate limit"
+    r"|Application \\*[\"'][^\"'\\]{1,80}\\*[\"'] not found|Path /\S{0,80} not found|concurrent_requests_limit|[Cc]oncurrent requests limit reached|[Rr]ate limit"
     r"|request_timeout|startup_timeout|runner_\w+|generation_timeout|downstream_service_\w+"
 )
+_ONLY_FAL = ("Cannot access", "User is locked", "Application", "Concurrent requests limit", "concurrent_requests_limit")
 FAL_TYPES = frozenset(
     [
         "file_download_error",
@@ -147,13 +148,15 @@ _SETTING = re.compile(
     r"(?:not (?:configured|set|found|provided|defined)|is (?:missing|not|unset|required|empty)|missing|tidak ditemukan|required|undefined)"
     r"|(?:[Mm]issing|[Nn]o|[Ss]et|environment variable)[^\n]{0,40}?\b([A-Z][A-Z0-9_]{0,40}(?:KEY|URL|TOKEN|SECRET|CREDENTIALS)[A-Z0-9_]{0,20})\b"
 )
+_FAL_HEADER = re.compile(r"Illegal header value b['\"]Key\b")
+"""`Authorization: Key ...` is fal's; an empty key, or one with a line end, cannot be sent."""
 _UNSET = re.compile(r"MissingCredentialsError|credentials (?:are|were) not|no (?:fal )?credentials", re.I)
 NO_RESULT = re.compile(
     r"no image URL found|(?:returned|gave|produced) (?:no|an empty|empty) images?\b"
     r"|(?:response|result|output|answer|fal(?:\.ai)?|model) (?:has|had|contains?|contained|with) (?:no|an empty|empty) images?\b"
     r"|(?:did not|didn't|does not|doesn't) (?:return|contain|produce) (?:any |an )?images?\b"
     r"|no images? (?:were |was )?(?:returned|produced|in (?:the |its )?(?:fal(?:\.ai)? )?(?:response|result|output|answer|data))"
-    r"|no images? found in (?:the )?(?:response|result)|empty images? (?:list|array)|images? (?:list|array) (?:is |was )?empty",
+    r"|no images? found in (?:the )?(?:response|result)|empty[_ ](?:fal[_ ])?(?:results?|response)\b|empty images? (?:list|array)|images? (?:list|array) (?:is |was )?empty",
     re.I,
 )
 _IN_FRAMES = re.compile(
@@ -171,7 +174,7 @@ def read(text: str, source: str, witness: Witness = Witness.LOGGED, hint: str | 
     setting = _setting(text)
     if setting is not None and stage == "generation":
         stage = service = None  # what is not configured was not called
-    network, library = bool(NETWORK.search(text)), bool(_LIBRARY.search(text))
+    network, library = bool(NETWORK.search(text)), bool(_LIBRARY.search(text)) and not _FAL_HEADER.search(text)
     mistake = _PROGRAMMING.search(text)
     if mistake and not network and not library and status(text) is None and stage in (None, "generation"):
         stage = service = None
@@ -202,7 +205,7 @@ def _setting(text: str) -> str | None:
     found = _SETTING.search(text)
     if found:
         return next((name for name in found.groups() if name), None)
-    return "FAL_KEY" if _UNSET.search(text) else None
+    return "FAL_KEY" if _UNSET.search(text) or _FAL_HEADER.search(text) else None
 
 
 def _called(text: str) -> tuple[str | None, str] | None:
@@ -329,7 +332,7 @@ def _fal(text: str, source: str, witness: Witness, service: str | None) -> Itera
     flat = _FAL_FLAT.search(text)
     own = any(kind in FAL_TYPES for kind in kinds) or bool(bare) or bool(said)
     generating = bool(_GENERATION.search(text))
-    certain = flat is not None and flat[0].startswith(("Cannot access", "User is locked", "Application"))
+    certain = flat is not None and flat[0].startswith(_ONLY_FAL)
     if not (service == FAL or own or certain or (generating and (flat or kinds))) or _FAL_UPLOAD.search(text):
         return
     number = status(text)
@@ -393,6 +396,9 @@ def exchange(
     """What one HTTP exchange of the backend proves. `method` is None where only the failure is quoted."""
     if _FAL_UPLOAD.match(url):
         yield Evidence("storage.upload", source, witness, {"host": "fal", "bucket": None, "path": None, "status": code})
+        if code in (401, 403):  # fal's storage takes the same key as its models
+            told = {"status": code, "type": None, "message": None, "loc": [], "input": None, "text": ""}
+            yield Evidence("fal.error", source, witness, told)
         return
     fal = _FAL_URL.match(url)
     if fal:
