@@ -279,7 +279,7 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
     if answer.outcome == "not_switched" and case.profile.fallback == "refuse":
         # an entry that this profile's code cannot have written says nothing of the newest attempt
         suspects |= {f.check for f in table.values() if f.link in CHAIN and f.status is Status.UNKNOWN}
-    if isinstance(case.product(Link.GENERATION), Seen) and any(refused(c) for c in case.of("fal.call")):
+    if isinstance(case.product(Link.GENERATION), Seen) and any(refused(c) for c in case.of("fal.call", "fal.error")):
         suspects |= _cost(case)
     if answer.outcome == "refused" and broken is None:
         suspects |= {name for name in ("backend_error", "environment_incomplete") if not _excluded(case, table[name])}
@@ -288,7 +288,8 @@ def _suspects(case: Case, table: dict[str, Finding], answer: _Answer, broken: Li
 
 def _cost(case: Case) -> set[str]:
     """What fal refused before a picture was made some other way: nothing says whether the photo was tried again."""
-    before = tuple(e for e in case.evidence if e.kind not in ("answer", "fal.result", "fal.picture"))
+    shown = ("answer", "fal.result", "fal.picture")
+    before = tuple(e for e in case.evidence if e.kind not in shown and not (e.kind == "fal.call" and not refused(e)))
     edited = Case(case.profile, before, case.subject)
     wanted = [check for check in registry.checks() if check.link is Link.GENERATION]
     return {f.check for f in registry.run(edited, wanted) if f.status is Status.FAIL}

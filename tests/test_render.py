@@ -7,7 +7,8 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ from diagnose.render.words import STATUSES, Words, shorten, shown
 FAULTS = {fault.name: fault for fault in faults.FAULTS}
 
 
+TAKEN_APART = ("bucket_missing", "fal_key_rejected", "image_field_unknown", "backend_stale", "strength_wrong")
+
+
+def replace(value: Any, **changes: Any) -> Any:
+    """A copy with other fields, of a dataclass or a named tuple."""
+    return replaced(value, **changes) if is_dataclass(value) else value._replace(**changes)
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Diagnosis]:
     """The answer to every fault of the demo, from all of its evidence and from a part."""
@@ -36,7 +45,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Diagnosis]
         folder = top / name.replace(":", "-")
         demo.write_case(fault, folder)
         judged = profile.build(profile.BUILT_IN[fault.profile], fault.profile)
-        for chosen in ("", "backend.log", "prompt_log.json", "response.json"):
+        parts = ("backend.log", "prompt_log.json", "response.json") if name in TAKEN_APART else ()
+        for chosen in ("", *parts):
             if (folder / chosen).exists():
                 bundle = collect.gather([folder / chosen])
                 case = normalise.cases(bundle, judged)[0]
@@ -60,14 +70,14 @@ def screen(
 # --- form -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120, 300])
+@pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize(
     ("language", "encoding"), [("en", "utf-8"), ("id", "utf-8"), ("en", "ascii"), ("id", "cp1252")]
 )
 def test_no_line_is_wider_than_the_screen_but_a_command_to_copy(
     answers: Mapping[str, Diagnosis], width: int, language: str, encoding: str
 ) -> None:
-    for name, d in answers.items():
+    for name, d in list(answers.items())[::4]:
         commands = {f.remedy.command for f in d.findings if f.remedy is not None}
         for line in screen(d, width, language, encoding, verbose=name.endswith("/")).split("\n"):
             assert cell_len(line) <= min(width, 120) or line.strip() in commands, (name, line)
@@ -77,9 +87,9 @@ def test_no_line_is_wider_than_the_screen_but_a_command_to_copy(
 
 def test_the_answer_comes_first_and_the_parts_in_order(answers: Mapping[str, Diagnosis]) -> None:
     parts = (
+        "Checklist",
         "Proof",
         "What to do",
-        "Checklist",
         "Chain",
         "Also seen",
         "Otherwise",

@@ -27,6 +27,9 @@ _START = re.compile(
     r"Images? received from|Received image file upload|/auth/v1/user|Generating panel|[Nn]ew generat\w+ request|[Rr]eceived generat\w+ request"
     r"|\b(?:edit|generat\w+|image|picture) request\b(?! (?:failed|error|to|finished|completed))|_requested$|Task \S+ received"
 )
+_THEN_RAISED = re.compile(
+    r"Exception in ASGI application|^Traceback \(most recent call last\)|Error handling request|Unhandled"
+)
 _FIRST = re.compile(r"\bimage (\d+)/\d+")
 _EMPTY_ANSWER = re.compile(
     r"list index out of range|KeyError: ['\"]?images?\b|of undefined \(reading ['\"](?:url|0|images?)['\"]\)|NoneType' object is not subscriptable"
@@ -110,8 +113,11 @@ class Grouping:
         if event.kind == "request.access":
             self._access(line, event)
             return
-        attempt = self._owner(line, event)
+        attempt = self.closed[-1] if self._raised(line) else self._owner(line, event)
         if attempt is None:
+            return
+        if attempt not in self.open:
+            attempt.evidence.append(event)
             return
         self._idle = False
         attempt.evidence.append(event)
@@ -127,6 +133,12 @@ class Grouping:
         if "Total generate" in line.message or "generated successfully" in line.message:
             attempt.done = True
         self.current = attempt
+
+    def _raised(self, line: Line) -> bool:
+        """Whether a line is of the request just answered: some servers answer 500 first and print the exception then."""
+        if self.open or not self._idle or not self.closed or self.closed[-1].status != 500:
+            return False
+        return line.number - self.closed[-1].last <= 2 and bool(_THEN_RAISED.search(line.message))
 
     def _owner(self, line: Line, event: Evidence) -> Attempt | None:
         if line.request_id and not event.kind.startswith("fal.queue"):
@@ -352,7 +364,7 @@ def _joined(attempt: Attempt) -> list[Evidence]:
             evidence += queue.step(e)
             continue
         evidence.append(e)
-    evidence = _with_models(evidence)
+    evidence = _with_models(_placed(evidence))
     evidence += _emptiness(attempt, evidence)
     if counts:
         total = sum(e["images"] for e in counts)
@@ -425,6 +437,18 @@ class _Queue:
             self.waiting.remove(model)
         self.models[name] = model
         return model
+
+
+def _placed(evidence: list[Evidence]) -> list[Evidence]:
+    """A generation that failed for want of an answer, after its model was named or its queue was asked, waited for fal."""
+    placed: list[Evidence] = []
+    begun = False
+    for e in evidence:
+        begun = begun or e.kind in ("model", "payload", "fal.call", "fal.queue")
+        if begun and e.kind == "error" and e["stage"] == "generation" and e["network"] and not e["service"]:
+            e = Evidence(e.kind, e.source, e.witness, {**e.fields, "service": wording.FAL})
+        placed.append(e)
+    return placed
 
 
 def _with_models(evidence: list[Evidence]) -> list[Evidence]:

@@ -477,10 +477,27 @@ def _words(line: Line, source: str) -> Iterator[Evidence]:
     troubled = line.level in _TROUBLED or bool(_ERROR_WORDS.search(text))
     meant = line.level not in ("INFO", "DEBUG") or bool(_SURELY.search(text))
     if troubled and meant and not _BENIGN.search(text) and not _RESULT.search(text):
-        yield from wording.read(text, source)
+        found = list(wording.read(text, source))
+        yield from found
+        if not any(e.kind == "deployment.exception" for e in found):
+            yield from _carried(line, source)
         yield from _instead(text, source)
         return
     yield from _progress(text, source, line)
+
+
+def _carried(line: Line, source: str) -> Iterator[Evidence]:
+    """The exception whose traceback a structured line carries."""
+    trace = next((v for k in _TRACES if isinstance(v := line.extras.get(k), str) and _TRACEBACK in v), None)
+    if trace is None:
+        return
+    last = next((text for text in reversed(trace[-12_000:].splitlines()) if _EXCEPTION.match(text)), None)
+    if last is not None and not _ON_PURPOSE.search(last):
+        fields = {"type": last.partition(":")[0], "text": last[:400]}
+        yield Evidence("deployment.exception", source, Witness.LOGGED, fields)
+
+
+_TRACES = ("exc_info", "exception", "traceback", "stack_trace", "error")
 
 
 def _instead(text: str, source: str) -> Iterator[Evidence]:

@@ -71,6 +71,7 @@ _ERROR_FIELDS = (
     "error", "err", "exception", "exc_info", "exc", "traceback", "stack_trace", "reason", "error_message", "detail", "details", "cause",
     "body", "response_body", "response_text",
 )  # fmt: skip
+_ERROR_TYPES = ("exc_type", "error_type", "exception_type", "error_class", "exc_name")
 _MESSAGES = ("message", "msg", "event", "textPayload", "text", "MESSAGE", "@message")
 _IDS = (
     "request_id",
@@ -237,6 +238,9 @@ def _told(message: str, fields: Mapping[str, Any]) -> str:
             text = " <- ".join(_exceptions(text)) or text
         if text and text not in parts:
             parts.append(text[:4000])
+    kind = next((fields[k] for k in _ERROR_TYPES if isinstance(fields.get(k), str)), None)
+    if kind and not any(kind in part for part in parts):
+        parts.insert(1, kind)
     return ": ".join(parts)
 
 

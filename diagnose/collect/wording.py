@@ -99,6 +99,7 @@ _STATUS = re.compile(
     r"['\"]?[\s:=(\[#-]{1,3}(\d{3})\b(?![\w.:-]\d)"
     r"|[(\[](\d{3})(?: [A-Z][a-z]+)?[)\]]|: (\d{3}) - |\b(\d{3}): \{"
 )
+_PORT = re.compile(r"(?<=\.[a-z]{2}):\d{2,5}\b|(?<=\.[a-z]{3}):\d{2,5}\b|\bport[= ]\d{2,5}\b")
 _FAL_STATUS = re.compile(r"\b[Ff]al\b[\w .-]{0,40}?[\s:(\[](\d{3})\b(?![\w.:-]\d)")
 _STATUS_TEXT = {
     "bad request": 400, "unauthorized": 401, "payment required": 402, "forbidden": 403, "unprocessable entity": 422,
@@ -109,8 +110,8 @@ _STATUS_ALONE = re.compile(r"(?:^|[:>] ?)(" + "|".join(_STATUS_TEXT) + r")\b", r
 NETWORK = re.compile(
     r"Name or service not known|nodename nor servname|Temporary failure in name resolution|getaddrinfo|ENOTFOUND"
     r"|Connection refused|ECONNREFUSED|Connection reset|ECONNRESET|All connection attempts failed|Server disconnected"
-    r"|ReadTimeout|ConnectTimeout|WriteTimeout|PoolTimeout|ConnectError|ReadError|RemoteProtocolError|TimeoutError|Timeout"
-    r"|[Tt]imed out|[Tt]ime-?out|ETIMEDOUT|EAI_AGAIN|Network is unreachable|No route to host|SSL: |CERTIFICATE_VERIFY_FAILED|EOF occurred"
+    r"|ReadTimeout|ConnectTimeout|WriteTimeout|PoolTimeout|ConnectError|ReadError|RemoteProtocolError|TimeoutError|Timeout\b"
+    r"|[Tt]imed out|\b[Tt]ime-?out\b|ETIMEDOUT|EAI_AGAIN|Network is unreachable|No route to host|SSL: |CERTIFICATE_VERIFY_FAILED|EOF occurred"
     r"|fetch failed|socket hang up|Cannot connect to host|Connect call failed|Max retries exceeded|gave up (?:on|after|waiting)"
     r"|still IN_(?:QUEUE|PROGRESS)|did not (?:finish|complete|answer) in time|ClientConnectorError|aborted due to timeout"
 )
@@ -135,8 +136,11 @@ _DECODE = re.compile(
 _UPLOAD = re.compile(
     r"[Uu]pload|[Ss]torage|[Bb]ucket|[Ss]upabase|not stored|[Ss]tor(?:e|ing) the (?:input|image|photo|picture|file)"
 )
-_FAL = re.compile(r"\bfal(?:\.ai|\.run|-ai|_client|\.media)?\b|\bFal\.ai\b|queue\.fal|\bFalClient\w*", re.I)
-_FAL_CLIENT = re.compile(r"\b(?:FalClientHTTPError|FalClientError|FalClientTimeoutError|FalServerlessError)\b")
+_FAL = re.compile(
+    r"(?<![A-Za-z0-9])fal(?![A-Za-z0-9])|\bFalClient\w*|(?:ApiError|ValidationError): [^\n]{0,200}\s[\s\S]{0,600}?\b(?:timeoutType|requestId)\b",
+    re.I,
+)
+"""fal by name, or an error of its JavaScript client, which carries a `requestId` and a `timeoutType`."""
 _GENERATION = re.compile(
     r"(?:fail|error|could not|unable|cannot|gagal)[^.\n]{0,60}generat|generat\w*\b[^.\n]{0,40}(?:fail|error)|no images? (?:were |was )?generated"
     r"|(?:image|edit|render|picture|panel|i2i|img2img|image-to-image|text-to-image)\w* (?:job |request |call |attempt |model |run )?(?:failed|error)",
@@ -160,7 +164,7 @@ NO_RESULT = re.compile(
     re.I,
 )
 _IN_FRAMES = re.compile(
-    r"(?P<storage>storage3|supabase|storage/v1|\.storage\.|_upload|upload_|bucket)|(?P<fal>fal_client|fal\.run|\bfal\b|call_fal|fal_)"
+    r"(?P<storage>storage3|supabase|storage/v1|\.storage\.|_upload|upload_|bucket)|(?P<fal>(?<![A-Za-z0-9])fal(?![A-Za-z0-9]))"
 )
 
 
@@ -174,9 +178,13 @@ def read(text: str, source: str, witness: Witness = Witness.LOGGED, hint: str | 
     setting = _setting(text)
     if setting is not None and stage == "generation":
         stage = service = None  # what is not configured was not called
-    network, library = bool(NETWORK.search(text)), bool(_LIBRARY.search(text)) and not _FAL_HEADER.search(text)
+    number = status(text)
+    network, library = (
+        bool(NETWORK.search(text)) and (number or 500) >= 500,
+        bool(_LIBRARY.search(text)) and not _FAL_HEADER.search(text),
+    )
     mistake = _PROGRAMMING.search(text)
-    if mistake and not network and not library and status(text) is None and stage in (None, "generation"):
+    if mistake and not network and not library and number is None and stage in (None, "generation"):
         stage = service = None
         yield Evidence("deployment.exception", source, witness, {"type": mistake[0], "text": text[:300]})
     yield from _storage(text, source, witness, stage, service)
@@ -186,7 +194,7 @@ def read(text: str, source: str, witness: Witness = Witness.LOGGED, hint: str | 
         "text": text,
         "stage": stage,
         "service": service,
-        "status": status(text),
+        "status": number,
         "network": network,
         "library": library,
         "setting": setting,
@@ -251,7 +259,7 @@ def place(text: str, hint: str | None = None) -> tuple[str | None, str | None]:
         )
     text = _ADDRESS.sub("", text)  # a picture's address says where it lies, not what failed
     said = _by_words(text)
-    if said[0] is None and hint is not None:
+    if said in ((None, None), ("generation", None)) and hint is not None:
         return ("generation", FAL) if hint == FAL else ("upload", STORAGE)
     return said
 
@@ -283,7 +291,7 @@ def status(text: str) -> int | None:
         quoted = pattern.search(text)
         if quoted:
             return int(quoted["status"])
-    text = _ADDRESS.sub("", text)
+    text = _PORT.sub("", _ADDRESS.sub("", text))
     for pattern in (_STATUS, _FAL_STATUS):
         for named in pattern.finditer(text):
             number = int(next(group for group in named.groups() if group))
@@ -397,7 +405,7 @@ def exchange(
     if _FAL_UPLOAD.match(url):
         yield Evidence("storage.upload", source, witness, {"host": "fal", "bucket": None, "path": None, "status": code})
         if code in (401, 403):  # fal's storage takes the same key as its models
-            told = {"status": code, "type": None, "message": None, "loc": [], "input": None, "text": ""}
+            told: dict[str, Any] = {"status": code, "type": None, "message": None, "loc": [], "input": None, "text": ""}
             yield Evidence("fal.error", source, witness, told)
         return
     fal = _FAL_URL.match(url)
