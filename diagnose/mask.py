@@ -18,8 +18,10 @@ _END = r"(?=\Z|\.\.\.|…|[\"'])"
 _AFTER_NAME = r"[\"'\\]{0,4}\s{0,4}(?::|=>?|%3[AD])\s{0,4}b?[\"'\\]{0,4}"
 _VALUE = r"[^\s\"'\\,;<>)}\]]"
 
+LONGEST = 2000
+"""Characters of an endless text that are printed."""
 _SHORT = 1000
-_WINDOW = 1 << 18
+_WINDOW = 1 << 16
 """Of a longer text only so much is looked at before it is cut."""
 
 _STATEMENTS = (
@@ -230,9 +232,9 @@ _NAMED_SO = (
 
 
 def value(data: Any, depth: int = 0) -> Any:
-    """A JSON value with every string in it masked, and what stands under a secret's name; deeper than 40 levels is cut."""
+    """A JSON value with every string in it masked, and what stands under a secret's name; what is endless is cut."""
     if isinstance(data, str):
-        return text(data)
+        return text(data) if len(data) <= _WINDOW else cut(data, LONGEST)
     if depth > 40:
         return "(nested too deeply)"
     if isinstance(data, dict):

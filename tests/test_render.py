@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -208,7 +207,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.just(10**5000)
+    | st.builds(lambda: 10**5000)
     | st.just(-(10**400))
     | st.floats()
     | st.text()
@@ -332,7 +331,7 @@ def poisoned(d: Diagnosis, value: Any) -> Diagnosis:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_evidence_is_shown_inert(answers: Mapping[str, Diagnosis], name: str) -> None:
     d = poisoned(answers["object_refused/"], HOSTILE[name])
-    for width, encoding in itertools.product((40, 80), ("utf-8", "ascii")):
+    for width, encoding in ((40, "ascii"), (80, "utf-8")):
         said = screen(d, width, "en", encoding, verbose=True)
         assert not COMMANDING.search(said)
         assert len(said) < 200_000
@@ -353,23 +352,7 @@ def test_what_looks_like_a_template_is_quoted_as_it_is(answers: Mapping[str, Dia
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_document_is_plain_and_bounded_json(answers: Mapping[str, Diagnosis], name: str) -> None:
-    if name in ("prompt", "word"):  # a finding's own text is bounded by its check; evidence is not
-        d = replace(
-            answers["object_refused/"], findings=poisoned(answers["object_refused/"], HOSTILE[name]).findings[:1]
-        )
-        d = replace(
-            d,
-            findings=(
-                replace(
-                    d.findings[0],
-                    remedy=None,
-                    status=Status.NOTE,
-                    evidence=(replace(d.findings[0].evidence[0], source="b.log:1"),),
-                ),
-            ),
-        )
-    else:
-        d = poisoned(answers["object_refused/"], HOSTILE[name])
+    d = poisoned(answers["object_refused/"], HOSTILE[name])
     written = document.dumps([d], every=True)
     assert written.isascii() and len(written) < 3_000_000
     assert json.loads(written, parse_constant=lambda word: pytest.fail(word))["diagnoses"]

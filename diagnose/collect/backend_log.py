@@ -191,7 +191,10 @@ def _block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence
         used, events = _traceback(lines, index + 1, name, heading=line)
         if used > 1:
             return used + 1, events
-    if text in ("{", "[") or (text[:1] == "{" and text[-1:] != "}" and '"' in text):
+    following = lines[index + 1].message.strip()[:1] if index + 1 < len(lines) else ""
+    if (text in ("{", "[") and following in ('"', "'", "{" if text == "[" else "}")) or (
+        text[:1] == "{" and text[-1:] != "}" and '"' in text
+    ):
         spanned = _payload_block(lines, index, name)
         if spanned is not None:
             return spanned
@@ -242,7 +245,7 @@ def _traceback(lines: list[Line], index: int, name: str, heading: Line | None = 
             break  # an exception's text can go on over some lines
         end += 1
     if not finals:
-        return 1, []
+        return end - index, []  # frames without an exception, passed over once
     while end - 1 > index and not lines[end - 1].message.strip():
         end -= 1
     return end - index, list(_raised(finals, name, heading))

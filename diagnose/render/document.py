@@ -10,8 +10,6 @@ from diagnose.model import Diagnosis, Evidence, Finding, Remedy
 from diagnose.render.words import Words
 
 ENGLISH = Words("en")
-MAX_STRING = 2000
-"""Characters of one string of evidence that are printed."""
 
 
 def dumps(diagnoses: list[Diagnosis], every: bool) -> str:
@@ -120,7 +118,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     """A JSON value of bounded size and depth."""
     if isinstance(value, str):
         value = value.encode("utf-8", "replace").decode()
-        return value if len(value) <= MAX_STRING else mask.cut(value, MAX_STRING)
+        return value if len(value) <= mask.LONGEST else mask.cut(value, mask.LONGEST)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -139,4 +137,4 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return {mask.cut(str(k), 200): _plain(v, depth + 1) for k, v in list(value.items())[:100]}
     if isinstance(value, (list, tuple)):
         return [_plain(v, depth + 1) for v in list(value)[:100]]
-    return mask.cut(str(value), MAX_STRING)
+    return mask.cut(str(value), mask.LONGEST)

@@ -26,6 +26,8 @@ MARKS = {
 PLAIN = {"✓": "+", "✗": "x", "·": ".", "│": "|", "┊": ":", "─": "-", "…": "..."}
 WIDEST = 120
 """Columns that are used of a wider terminal: longer lines are hard to read."""
+NARROWEST = 20
+"""Columns that a line always has for its text."""
 MAX_LINE = 3000
 """Characters of one line of the answer, before it is wrapped."""
 PLACE = 64
@@ -117,7 +119,8 @@ class Page:
             self._put(safe, style)
             return
         lead = safe[: len(safe) - len(safe.lstrip())]
-        below = " " * (len(lead) + 2 if hang is None else hang)
+        # on a narrow screen a line hangs less, so that some of it still fits
+        below = " " * max(0, min(len(lead) + 2 if hang is None else hang, self.width - NARROWEST))
         for index, part in enumerate(wrapped(safe.lstrip(), self.width - len(lead), self.width - len(below))):
             self._put((below if index else lead) + part, style)
 
@@ -349,11 +352,12 @@ def wrapped(text: str, first: int, rest: int) -> Iterator[str]:
             continue
         if line:
             yield line
-        line, room = word.lstrip(" "), rest
+            room = rest
+        line = word.lstrip(" ")
         while cell_len(line) > room:
             fits = _fitting(line, room)
             yield line[:fits]
-            line = line[fits:]
+            line, room = line[fits:], rest
     yield line
 
 
