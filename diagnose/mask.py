@@ -7,7 +7,6 @@ stays: uuids of paths and requests, model ids, file names, and words such as "to
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -213,6 +212,8 @@ def _masked(rule: _Rule, found: re.Match[str]) -> str:
 
 
 def _pseudonym(kind: str, secret: str) -> str:
+    import hashlib
+
     return f"<{kind}:{hashlib.sha256(secret.encode('utf-8', 'replace')).hexdigest()[:6]}>"
 
 
