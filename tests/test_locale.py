@@ -33,34 +33,21 @@ def templates() -> frozenset[str]:
     """Every text of ours that can be said in another language: constants only, for an f-string has no template."""
     found = set(QUESTIONS.values()) | set(LINKS.values()) | set(STATUSES.values()) | set(ANSWERS.values())
     for file in (*(ROOT / "diagnose" / "render").glob("*.py"), *(ROOT / "checks").glob("*.py")):
-        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-        named = [
-            (target.id, n.value)
-            for n in nodes
-            if isinstance(n, ast.Assign)
-            for target in n.targets
-            if isinstance(target, ast.Name)
-        ]
-        for node in nodes:
-            for said in _said(node) if isinstance(node, ast.Call) else ():
-                # a text can have been given a name a line before
-                found |= {
-                    text
-                    for name, value in [*named, ("", said)]
-                    if name == getattr(said, "id", "")
-                    for text in _constants(value)
-                }
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                found |= set(_said(node))
     found |= {text for name in ("_PIECES", "_LOG", "_CHANGES") for text in _table(name)}
     return frozenset(text for text in found if re.search(r"[A-Za-z]{2}", text))
 
 
-def _said(call: ast.Call) -> Iterator[ast.expr]:
+def _said(call: ast.Call) -> Iterator[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "Remedy":
         arguments = [*call.args, *(k.value for k in call.keywords if k.arg in ("title", "steps"))]
-        yield from arguments[:2]
+        for argument in arguments[:2]:
+            yield from _constants(argument)
     elif name in SAYING and call.args:
-        yield call.args[0]
+        yield from _constants(call.args[0])
 
 
 def _constants(node: ast.expr) -> Iterator[str]:
