@@ -185,7 +185,14 @@ def _answer(gather: Callable[[], Any], profile: Profile, checklist: bool, **opti
             *faults,
             "nothing was found that tells of a generation; give a prompt log, a backend log or an answer",
         ]
-    cases = normalise.cases(bundle, profile, selector, options["every"])
+    try:
+        cases = normalise.cases(bundle, profile, selector, options["every"])
+    except NothingReadable as error:  # there is no such attempt
+        if options["form"] != "json":
+            raise
+        _complain(error.message)
+        unreadable, notes = True, [*notes, error.message]
+        cases = normalise.cases(collect.Bundle(), profile)
     diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
     if unreadable and options["form"] == "text" and all(d.root is None for d in diagnoses):
         raise NothingReadable("; ".join(dict.fromkeys(notes)))
@@ -231,7 +238,7 @@ def _print(diagnoses: list[Diagnosis], checklist: bool, options: dict[str, Any])
     with console.capture() as shown:
         for index, d in enumerate(diagnoses):
             if index:
-                console.rule(style="dim")
+                page.rule()
             page.show(d, checklist)
     _write(shown.get().rstrip("\n"))
 
@@ -382,16 +389,16 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
             data = _stdin() if file == "-" else open_bytes(Path(file))
         except OSError as error:
             _complain(f"{file}: {error.strerror or error}")
-            shown.append({"file": file, "valid": None, "errors": [], "total": 0})
+            shown.append({"file": mask.text(file), "valid": None, "errors": [], "total": 0})
             code = Exit.NOTHING_READABLE
             continue
         result = schema.validate(data, name)
         code = code if result.valid or code is Exit.NOTHING_READABLE else Exit.NOT_SOUND
         errors = [
-            {"pointer": e.pointer, "line": e.line, "column": e.column, "message": mask.text(e.message)}
+            {"pointer": mask.text(e.pointer), "line": e.line, "column": e.column, "message": mask.text(e.message)}
             for e in result.errors
         ]
-        shown.append({"file": file, "valid": result.valid, "errors": errors, "total": result.total})
+        shown.append({"file": mask.text(file), "valid": result.valid, "errors": errors, "total": result.total})
         if form == "text":
             _validation(file, result.valid, errors, result.total)
     if form == "json":
@@ -400,13 +407,13 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
 
 
 def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int) -> None:
-    from diagnose.render.text import visible
-
     lines = [f"{file}:{e['line']}:{e['column']}: {e['pointer'] or '/'}: {e['message']}" for e in errors]
     rest = f" ({total - len(errors)} more not shown)" if total > len(errors) else ""
     lines.append(f"{file}: valid" if valid else f"{file}: invalid, {total} error{'s' if total != 1 else ''}{rest}")
-    for line in lines:
-        click.echo(visible(line))
+    try:
+        _write("\n".join(map(_safe, lines)))
+    except BrokenPipeError:
+        _leave_quietly()
 
 
 @cli.command("schema")
@@ -493,7 +500,8 @@ def demo(
         else:
             _demo_all(chosen, folder, {"lang": lang, "color": color})
     if keep is not None and form == "text":
-        click.echo(f"\nThe evidence is in {keep}; repeat any answer with: diagnose checklist {keep / '<name>'}")
+        kept = _safe(str(keep))
+        click.echo(f"\nThe evidence is in {kept}; repeat any answer with: diagnose checklist {kept}/<name>")
 
 
 def _demo_one(fault: Any, folder: Path, form: str, options: dict[str, Any]) -> None:
@@ -578,7 +586,7 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a console that lacks a character still shows the answer
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="diagnose", standalone_mode=False)
         _flush()
         sys.exit(code or 0)
     except click.exceptions.Exit as done:
@@ -605,19 +613,21 @@ def _flush() -> None:
 
 def _usage(error: click.ClickException) -> None:
     """click's own message, with nothing in it that commands the terminal."""
-    from diagnose import mask
-    from diagnose.render.text import visible
-
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
-    click.echo(f"Error: {visible(mask.text(error.format_message()))[:600]}", err=True)
+    click.echo(f"Error: {_safe(error.format_message())}", err=True)
 
 
 def _complain(message: str) -> None:
+    click.echo(f"diagnose: {_safe(message)}", err=True)
+
+
+def _safe(message: str) -> str:
+    """What an error quotes can hold secrets and terminal commands like any other evidence; masked before it is cut."""
     from diagnose import mask
     from diagnose.render.text import visible
 
-    click.echo(f"diagnose: {visible(mask.text(message))}", err=True)
+    return visible(mask.cut(message, 1000))
 
 
 def _leave_quietly() -> None:
@@ -633,7 +643,7 @@ def _internal(error: Exception) -> NoReturn:
 
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
-    click.echo(mask.text(f"diagnose: internal error at {place}: {type(error).__name__}: {error}"[:500]), err=True)
+    _complain(f"internal error at {place}: {type(error).__name__}: {error}")
     click.echo("this is a fault of diagnose itself, not of your backend; please report this line", err=True)
     if os.environ.get("DIAGNOSE_DEBUG"):
         click.echo(mask.text("".join(traceback.format_exception(error))), err=True)

@@ -10,6 +10,7 @@ from typing import Any
 from diagnose.errors import ProfileError
 from diagnose.model import Profile
 
+MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, dict[str, type]] = {
     "models": {"image_to_image": str, "text_to_image": str},
     "storage": {"bucket": str},
@@ -80,7 +81,11 @@ def _read(path: Path, named: bool = False) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ProfileError(f"profile '{path}': is larger than {MAX_BYTES:,} bytes; is it a profile?")
+        return tomllib.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         import difflib
 

@@ -428,6 +428,9 @@ def test_an_attempt_that_does_not_exist_is_4(
     ran = diagnose("latest-log", cases["sound"] / "prompt_log.json", *arguments)
     assert (ran.code, ran.out) == (4, "")
     assert arguments[0] in ran.err
+    ran = diagnose("latest-log", cases["sound"] / "prompt_log.json", *arguments, "--format", "json")
+    assert (ran.code, ran.document["outcome"]) == (4, "undetermined")
+    assert arguments[0] in ran.err and arguments[0] in str(ran.document["notes"])
 
 
 def test_a_number_that_is_none_is_2(diagnose: Command, cases: Mapping[str, Path]) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from diagnose import collect, explain, normalise, profile
+from diagnose.cli import main
 from diagnose.generator import demo, faults
 from diagnose.model import Status
 from diagnose.render import document
@@ -88,7 +93,7 @@ def survive(folder: Path, data: bytes) -> None:
 
 
 quick = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -113,29 +118,161 @@ def test_any_entries_are_survived(tmp_path: Path, values: list[object]) -> None:
     survive(tmp_path, json.dumps(entries).encode())
 
 
-@quick
-@given(st.integers(0, 2**32), st.sampled_from(["cut", "flip", "shuffle", "repeat", "swap", "utf-16", "cp1252"]))
-def test_mutated_real_files_are_survived(tmp_path: Path, files: list[bytes], seed: int, how: str) -> None:
-    chance = random.Random(seed)
-    data = chance.choice(files)
+MUTATIONS = (
+    "cut",
+    "head",
+    "flip",
+    "shuffle",
+    "repeat",
+    "swap",
+    "drop",
+    "escape",
+    "blow up",
+    "join",
+    "utf-16",
+    "cp1252",
+    "cp037",
+)
+
+
+def mutated(data: bytes, how: str, chance: random.Random) -> bytes:
+    """A real file as accidents leave it."""
     lines = data.split(b"\n")
+    at = chance.randrange(len(data) + 1)
     if how == "cut":
-        data = data[: chance.randrange(len(data) + 1)]
-    elif how == "flip":
-        spoilt = bytearray(data)
+        return data[:at]
+    if how == "head":
+        return data[at:]
+    if how == "flip":
+        spoilt = bytearray(data or b"x")
         for _ in range(chance.randint(1, 20)):
             spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
-        data = bytes(spoilt)
-    elif how == "shuffle":
+        return bytes(spoilt)
+    if how == "shuffle":
         chance.shuffle(lines)
-        data = b"\n".join(lines)
-    elif how == "repeat":
-        data = b"\n".join(line for line in lines for _ in range(chance.choice((0, 1, 1, 2))))
-    elif how == "swap":
-        data = data.replace(b'"', b"'").replace(b"null", b"None")
-    else:
-        data = data.decode("utf-8", "replace").encode(how, "replace")
-    survive(tmp_path, data)
+        return b"\n".join(lines)
+    if how == "repeat":
+        return b"\n".join(line for line in lines for _ in range(chance.choice((0, 1, 1, 2))))
+    if how == "swap":
+        return data.replace(b'"', b"'").replace(b"null", b"None")
+    if how == "drop":
+        return bytes(byte for byte in data if byte not in chance.choice((b'"', b"{}", b":,", b"\n", b" ")))
+    if how == "escape":
+        return data.replace(
+            b" ", chance.choice((b"\x1b[31m", b"\xe2\x80\xae", b"\x00", b"[red]", b"{0.__class__}", b"\xff"))
+        )
+    if how == "blow up":
+        return data[:at] + data[at : at + 40] * 500 + data[at:]
+    if how == "join":
+        return data.replace(b"\n", b" ")
+    return data.decode("utf-8", "replace").encode(how, "replace")
+
+
+@quick
+@given(st.integers(0, 2**32), st.sampled_from(MUTATIONS))
+def test_mutated_real_files_are_survived(tmp_path: Path, files: list[bytes], seed: int, how: str) -> None:
+    chance = random.Random(seed)
+    survive(tmp_path, mutated(chance.choice(files), how, chance))
+
+
+class Folder(dict[str, bytes]):
+    """The files of a folder, by name."""
+
+    def __repr__(self) -> str:
+        return f"Folder({sorted(self)})"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Folder]:
+    """The evidence of some faults, by name."""
+    top = tmp_path_factory.mktemp("whole")
+    for name in NAMES:
+        fault = faults.named(name)
+        assert fault is not None
+        demo.write_case(fault, top / name)
+    return [
+        Folder(
+            (path.relative_to(folder).as_posix(), path.read_bytes())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        )
+        for folder in sorted(top.iterdir())
+    ]
+
+
+def spoil(folder: Path, files: Folder, chance: random.Random) -> None:
+    """Evidence of one request of which some files are damaged, exchanged for each other's content, or gone."""
+    for old in folder.rglob("*"):
+        if old.is_file():
+            old.unlink()
+    names = sorted(files)
+    for name in names:
+        if chance.random() < 0.15:
+            continue
+        data = files[name if chance.random() < 0.9 else chance.choice(names)]
+        if chance.random() < 0.6:
+            data = mutated(data, chance.choice(MUTATIONS), chance)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+@quick
+@given(st.integers(0, 2**32))
+def test_folders_of_mutated_files_are_survived(tmp_path: Path, folders: list[Folder], seed: int) -> None:
+    chance = random.Random(seed)
+    folder = tmp_path / "spoilt"
+    folder.mkdir(exist_ok=True)
+    spoil(folder, chance.choice(folders), chance)
+    bundle = collect.gather([folder])
+    for case in normalise.cases(bundle, SEED, every=chance.random() < 0.3)[:5]:
+        found = explain.diagnose(case, notes=bundle.notes)
+        assert not [f for f in found.findings if f.status is Status.CRASH]
+        assert document.dumps([found], False).isascii()
+        for language in ("en", "id"):
+            Page(Console(file=io.StringIO(), width=80), Words(language), True).show(found, True)
+
+
+COMMANDS = (
+    ("checklist",),
+    ("checklist", "--all", "-v"),
+    ("checklist", "--format", "json"),
+    ("checklist", "--match", "image"),
+    ("checklist", "--entry", "-2", "--format", "json"),
+    ("checklist", "--at", "2026-01-11T06:40", "--profile", "flux-2-edit"),
+)
+
+
+@quick
+@given(st.integers(0, 2**32), st.sampled_from(COMMANDS))
+def test_the_command_survives_them_too(
+    tmp_path: Path, folders: list[Folder], seed: int, command: tuple[str, ...]
+) -> None:
+    chance = random.Random(seed)
+    folder = tmp_path / "spoilt"
+    folder.mkdir(exist_ok=True)
+    spoil(folder, chance.choice(folders), chance)
+    files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".py"]
+    for arguments in ([*command, str(folder)], *([[kind, *files[:1]] for kind in ("latest-log", "validate") if files])):
+        out, err, before = io.StringIO(), io.StringIO(), sys.argv
+        sys.argv = ["diagnose", *arguments]
+        try:
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            sys.argv = before
+        assert ended.value.code in (0, 1, 3, 4), (arguments, err.getvalue())
+        assert "Traceback (most" not in err.getvalue()
+        if "json" in arguments:
+            json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_process_of_its_own_survives_them(tmp_path: Path, folders: list[Folder], seed: int) -> None:
+    spoil(tmp_path, folders[seed], random.Random(seed))
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-W", "error", "-m", "diagnose", "checklist", str(tmp_path), "--all", "-v"]
+    ran = subprocess.run(command, capture_output=True, env=env, timeout=30, check=False)
+    assert ran.returncode in (0, 1, 3, 4) and b"Traceback (most" not in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,6 +288,9 @@ def test_mutated_real_files_are_survived(tmp_path: Path, files: list[bytes], see
         "INFO:httpx:HTTP Request: POST https://fal.run/" + "a/" * 50_000 + ' "HTTP/1.1 200 OK"',
         "\x00" * 100_000,
         "\x1b]52;c;AAAA\x07" * 1_000,
+        json.dumps(
+            [{"timestamp": "2026", "request": {}, "fal_request": {"model": "m", "prompt": "very long " * 1_000_000}}]
+        ),
     ],
     ids=[
         "arrays",
@@ -163,6 +303,7 @@ def test_mutated_real_files_are_survived(tmp_path: Path, files: list[bytes], see
         "a long url",
         "nul",
         "osc",
+        "a prompt of 10 MB",
     ],
 )
 def test_hostile_sizes_and_depths_are_survived(tmp_path: Path, text: str) -> None:

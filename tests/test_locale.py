@@ -138,7 +138,9 @@ def test_the_compiled_catalogue_is_what_the_compiler_makes_of_it() -> None:
     mofile = pytest.importorskip("babel.messages.mofile")
     made = io.BytesIO()
     mofile.write_mo(made, pofile.read_po(io.BytesIO((FOLDER / "diagnose.po").read_bytes())))
-    assert made.getvalue() == (FOLDER / "diagnose.mo").read_bytes()
+    made.seek(0)
+    compiled = gettext.GNUTranslations(made)  # bytes are not compared: the compiler writes the time into them
+    assert {text: compiled.gettext(text) for text in catalogue()} == catalogue()
 
 
 def test_a_language_without_a_catalogue_is_english() -> None:

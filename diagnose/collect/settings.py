@@ -9,6 +9,7 @@ import base64
 import binascii
 import io
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ def read(text: str, name: str) -> list[Evidence]:
     """One evidence a setting that the chain needs; the value itself is never kept."""
     from dotenv import dotenv_values
 
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it tells stderr of every line it cannot read
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     raw = {m[1]: m[2] for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$", text, re.M)}
     lines = {m[1]: text.count("\n", 0, m.start(1)) + 1 for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=", text, re.M)}
