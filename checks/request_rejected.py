@@ -93,7 +93,7 @@ def look(case: Case) -> Finding:
 
 def reason(case: Case, status: int) -> Evidence | None:
     """What says why: a token or coins, any reason beside a 4xx, or the user's own session refused by Auth."""
-    told = [e for e in case.errors(None) if not e["setting"] and not CROWDED.search(e["text"])]
+    told = [e for e in case.errors(None) if not (e["setting"] or e["network"] or CROWDED.search(e["text"]))]
     known = next((e for e in told if WHY.search(e["text"])), None)
     if known is None and status < 500:
         known = next((e for e in told if e["answer_status"]), None)

@@ -17,6 +17,8 @@ from diagnose.collect import wording
 from diagnose.collect.lines import Line
 from diagnose.model import Evidence, Witness
 
+MAX_OPEN = 40
+"""Requests that are held open at once; a log with more has lost its access lines."""
 GENERATING_PATH = re.compile(
     r"generat|image|img|picture|photo|edit|render|predict|flux|fal|create|batch|transform|draw|portrait|avatar|task",
     re.I,
@@ -31,9 +33,6 @@ _THEN_RAISED = re.compile(
     r"Exception in ASGI application|^Traceback \(most recent call last\)|Error handling request|Unhandled"
 )
 _FIRST = re.compile(r"\bimage (\d+)/\d+")
-_EMPTY_ANSWER = re.compile(
-    r"list index out of range|KeyError: ['\"]?images?\b|of undefined \(reading ['\"](?:url|0|images?)['\"]\)|NoneType' object is not subscriptable"
-)
 
 _PICTURE_KINDS = (
     "fal.call", "payload", "model", "request.received", "upload.started", "storage.upload", "decode.failed", "decode.done", "storage.error",
@@ -194,6 +193,9 @@ class Grouping:
     def _begin(self, line: Line) -> Attempt:
         if not self.has_access or all(a.done for a in self.open):
             self._close_all()
+        if len(self.open) >= MAX_OPEN:
+            oldest = self.open.pop(0)
+            self.closed += [oldest] if oldest.about_a_picture else []
         attempt = Attempt(first=line.number, last=line.number, time=line.time, request_id=line.request_id)
         self.open.append(attempt)
         self.current = attempt
@@ -366,6 +368,7 @@ def _joined(attempt: Attempt) -> list[Evidence]:
         evidence.append(e)
     evidence = _with_models(_placed(evidence))
     evidence += _emptiness(attempt, evidence)
+    evidence = _ended(attempt, evidence)
     if counts:
         total = sum(e["images"] for e in counts)
         names = [e["name"] for e in counts if e["images"]]
@@ -484,6 +487,23 @@ def _refused_model(said: Evidence, evidence: Sequence[Evidence], index: int) -> 
     return str(named["model"])
 
 
+def _ended(attempt: Attempt, evidence: list[Evidence]) -> list[Evidence]:
+    """A failure after which the backend went on keeps its mark only where nothing tells how that ended."""
+    marked = [index for index, e in enumerate(evidence) if e["goes_on"]]
+    if not marked:
+        return evidence
+    known = attempt.status is not None and attempt.status >= 400
+    later = any(e.kind in ("fal.call", "fal.error", "fal.result", "fal.empty") for e in evidence[marked[-1] + 1 :])
+    if not (known or later):
+        return evidence
+    return [
+        Evidence(e.kind, e.source, e.witness, {k: v for k, v in e.fields.items() if k != "goes_on"})
+        if e["goes_on"]
+        else e
+        for e in evidence
+    ]
+
+
 def _emptiness(attempt: Attempt, evidence: Sequence[Evidence]) -> Iterator[Evidence]:
     """fal answered 200 and the backend found no picture where it looked for one."""
     if attempt.status is None or attempt.status < 400 or any(e.kind == "fal.empty" for e in evidence):
@@ -493,7 +513,7 @@ def _emptiness(attempt: Attempt, evidence: Sequence[Evidence]) -> Iterator[Evide
         return
     for e in evidence[calls[-1] + 1 :]:
         text = e["text"]
-        if e.kind in ("error", "deployment.exception") and isinstance(text, str) and _EMPTY_ANSWER.search(text):
+        if e.kind in ("error", "deployment.exception") and isinstance(text, str) and wording.EMPTY_ANSWER.search(text):
             yield Evidence("fal.empty", e.source, Witness.LOGGED, {"text": text[:300]})
             return
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,10 @@ from diagnose.collect.lines import Line, exchanged, records
 from diagnose.model import Evidence, Witness
 
 MAX_DOCUMENT = 4_000_000
+MIN_LINE = 4
+PATIENCE = 20_000
+MAX_PRINTED = 1500
+MANY_PARTS = 60
 MAX_BLOCK = 400
 """Lines that one payload, object or traceback may span."""
 
@@ -48,7 +53,11 @@ _MODEL_STATUS = re.compile(
 _MODE = re.compile(r"\b(image-to-image|text-to-image|img2img|txt2img|image2image|text2image)\b", re.I)
 _INSTEAD = re.compile(
     r"fall(?:ing|s)? ?back|fallback|instead\b|retry\w* (?:as|without)|continuing without|proceed\w* without|without (?:the |an? )?(?:input |reference |init )?(?:image|photo|picture|reference)"
-    r"|prompt only|text mode|plain (?:model|generation)|using text|ignoring (?:it|the)|ignored\b|skipping (?:the )?(?:image|photo|picture)",
+    r"|prompt only|text mode|plain (?:model|generation)|using text|ignoring (?:it|the)|ignored\b|text only|tanpa (?:foto|gambar)|skipping (?:the )?(?:image|photo|picture)",
+    re.I,
+)
+_GOES_ON = re.compile(
+    r"\bretry(?:ing)?\b|try(?:ing)? again|attempt \d+ (?:of \d+ )?failed|attempt \d+/\d+|(?:fall(?:ing|s)? ?back|fallback)|instead\b|without (?:it|the |an? )?(?:image|photo|picture|reference)?",
     re.I,
 )
 _INIT = re.compile(
@@ -118,6 +127,13 @@ _BENIGN = re.compile(
 )
 _PROMPT = re.compile(r"^\s*Prompt: (.+)$", re.S)
 _EXPECTED = re.compile(r"←|<--|⇐|â†")
+_TOLD_KEY = re.compile(
+    r"^\s*'?(?:url|method|status|statusText|statusCode|code|message|data|detail|error|msg|type|hostname|syscall|body|input|\[cause\])'?:|^\s*[\[\]{}]"
+)
+_AXIOS_URL = re.compile(r"\n\s*url: '(https?://[^'\s]{1,2000})'")
+_AXIOS_STATUS = re.compile(r"\n\s*status: (\d{3})\b")
+_AXIOS_METHOD = re.compile(r"\n\s*method: '(\w{3,6})'")
+_AXIOS_BODY = re.compile(r"\n\s*data: '(\{[^\n]{0,8000}\})'")
 _STACK = re.compile(r"^\s+at \S")
 _CLAIMED_STATUS = {
     "yes": True,
@@ -148,9 +164,10 @@ def read(text: str, name: str, first: int = 1) -> BackendLog:
         return BackendLog((), (), 0)
     lines = list(records(text, first))
     told: list[tuple[Line, int, list[Evidence]]] = []
+    patience = _Patience(PATIENCE + 4 * len(lines))
     index = 0
     while index < len(lines):
-        used, events = _block(lines, index, name)
+        used, events = _block(lines, index, name, patience)
         told.append((lines[index], lines[index + used - 1].number, events))
         index += used
     ends = any(
@@ -158,8 +175,12 @@ def read(text: str, name: str, first: int = 1) -> BackendLog:
     )
     grouping = Grouping(has_access=ends)
     recognised = 0
+    before: Line | None = None
     for line, last, events in told:
         grouping.seen(line if last == line.number else replace(line, number=last))
+        if before is not None and line.message == before.message and line.request_id == before.request_id:
+            continue  # printed twice, by two handlers
+        before = line
         for event in events:
             recognised += 1
             grouping.add(line, event)
@@ -181,26 +202,37 @@ def _is_document(text: str) -> bool:
 # --- records that span lines ------------------------------------------------------------------------------------------
 
 
-def _block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence]]:
+@dataclass
+class _Patience:
+    """How many lines may still be looked at for objects that never close: a log of nothing but `{` is read once."""
+
+    left: int
+
+
+def _block(lines: list[Line], index: int, name: str, patience: _Patience) -> tuple[int, list[Evidence]]:
     """How many records the event at `index` spans, and its evidence."""
     line = lines[index]
     text = line.message.strip()
+    if not text and not line.extras:
+        return 1, []
     if text.startswith(_TRACEBACK):
         return _traceback(lines, index, name)
     if index + 1 < len(lines) and lines[index + 1].message.startswith(_TRACEBACK) and _announces(line):
         used, events = _traceback(lines, index + 1, name, heading=line)
-        if used > 1:
+        if events:
             return used + 1, events
-    following = lines[index + 1].message.strip()[:1] if index + 1 < len(lines) else ""
-    if (text in ("{", "[") and following in ('"', "'", "{" if text == "[" else "}")) or (
-        text[:1] == "{" and text[-1:] != "}" and '"' in text
-    ):
-        spanned = _payload_block(lines, index, name)
+    follower = lines[index + 1].message if index + 1 < len(lines) else ""
+    opens = text in ("{", "[") and follower.lstrip()[:1] in ('"', "'", "{" if text == "[" else "}")
+    if opens or (text[:1] == "{" and text[-1:] != "}" and '"' in text):
+        spanned = _payload_block(lines, index, name, patience)
         if spanned is not None:
             return spanned
-    if text[-1:] in ("{", "[") or (index + 1 < len(lines) and _STACK.match(lines[index + 1].message)):
+    if len(text) < MIN_LINE and text not in ("{", "[") and not line.extras:
+        return 1, []
+    if (text[-1:] in ("{", "[") and follower[:1] in (" ", "\t", "}", "]")) or _STACK.match(follower):
         used, whole = _printed(lines, index)
-        return used, list(_events(whole, name))
+        found = _axios(whole, f"{name}:{line.number}") if "AxiosError" in whole.message else []
+        return used, found or list(_events(whole, name))
     return 1, list(_events(line, name))
 
 
@@ -212,7 +244,7 @@ def _announces(line: Line) -> bool:
 def _printed(lines: list[Line], index: int) -> tuple[int, Line]:
     """What Node prints of an error or an object, over several lines, as one; the frames of its stack left out."""
     parts, end = [lines[index].message], index + 1
-    while end < len(lines) and end - index < MAX_BLOCK:
+    while end < len(lines) and end - index < MAX_PRINTED:
         message = lines[end].message
         if not message.startswith((" ", "\t", "}", "]")) or lines[end].level:
             break
@@ -223,7 +255,27 @@ def _printed(lines: list[Line], index: int) -> tuple[int, Line]:
             parts.append("{")
         if message.startswith(("}", "]")):
             break
+    if len(parts) > MANY_PARTS:  # a client's error prints its whole configuration
+        parts = [parts[0], *(part for part in parts[1:] if _TOLD_KEY.match(part))]
     return end - index, replace(lines[index], message="\n".join(parts)[: wording.MAX_TEXT * 2])
+
+
+def _axios(line: Line, source: str) -> list[Evidence]:
+    """An error of axios prints the request with its body, and the answer."""
+    text = line.message
+    url, status, body = _AXIOS_URL.search(text), _AXIOS_STATUS.search(text), _AXIOS_BODY.search(text)
+    if url is None:
+        return []
+    found: list[Evidence] = []
+    if body is not None:
+        with suppress(loose_json.NotJson):
+            value = loose_json.parse(body[1].replace("\\'", "'")).value
+            found += _payload(value, source) if isinstance(value, dict) else ()
+    if status is not None:
+        method = _AXIOS_METHOD.search(text)
+        found += wording.exchange(method[1].upper() if method else "POST", url[1], int(status[1]), source)
+    said = f"{text.splitlines()[0]} for url: {url[1]}\n{_AXIOS_BODY.sub('', text)}"
+    return found + [e for e in wording.read(said, source) if e.kind != "fal.call"]
 
 
 def _traceback(lines: list[Line], index: int, name: str, heading: Line | None = None) -> tuple[int, list[Evidence]]:
@@ -274,32 +326,38 @@ def _raised(finals: list[tuple[Line, str, str]], name: str, heading: Line | None
         yield from (e for e in _task(task, f"{name}:{heading.number}") if e.kind == "request.access")
 
 
-def _payload_block(lines: list[Line], index: int, name: str) -> tuple[int, list[Evidence]] | None:
+def _payload_block(lines: list[Line], index: int, name: str, patience: _Patience) -> tuple[int, list[Evidence]] | None:
     """A JSON object over several records, prefixed or bare."""
     depth, parts = 0, []
     for end in range(index, min(len(lines), index + MAX_BLOCK)):
         message = lines[end].message
         parts.append(message)
-        bare = re.sub(r'"(?:[^"\\]|\\.)*+"', '""', message)
-        depth += bare.count("{") + bare.count("[") - bare.count("}") - bare.count("]")
-        if depth <= 0:
-            try:
-                value = loose_json.parse("\n".join(parts)).value
-            except loose_json.NotJson:
-                return None
-            if not isinstance(value, dict):
-                return None
-            claimed = any(_EXPECTED.search(part) for part in parts)
-            events = list(_payload(value, f"{name}:{lines[index].number}", claimed))
-            if not events and value.keys() & _ANSWER_KEYS:  # an answer of fal or Storage, printed
-                events = list(
-                    _events(
-                        replace(lines[index], message=" ".join(part.strip() for part in parts)[: wording.MAX_TEXT]),
-                        name,
-                    )
-                )
-            return end - index + 1, events
+        depth += _opened(message)
+        patience.left -= 1
+        if patience.left < 0:
+            return None
+        if depth > 0:
+            continue
+        try:
+            value = loose_json.parse("\n".join(parts)).value
+        except loose_json.NotJson:
+            return None
+        if not isinstance(value, dict):
+            return None
+        patience.left += len(parts)
+        claimed = any(_EXPECTED.search(part) for part in parts)
+        events = list(_payload(value, f"{name}:{lines[index].number}", claimed))
+        if not events and value.keys() & _ANSWER_KEYS:  # an answer of fal or Storage, printed
+            whole = " ".join(part.strip() for part in parts)[: wording.MAX_TEXT]
+            events = list(_events(replace(lines[index], message=whole), name))
+        return end - index + 1, events
     return None
+
+
+def _opened(message: str) -> int:
+    """Brackets that a line opens and does not close, those in strings left out."""
+    bare = re.sub(r'"[^"]*"', "", message.replace("\\\\", "").replace('\\"', ""))
+    return bare.count("{") + bare.count("[") - bare.count("}") - bare.count("]")
 
 
 _ANSWER_KEYS = {"detail", "error", "errors", "statusCode", "error_type"}
@@ -481,12 +539,19 @@ def _words(line: Line, source: str) -> Iterator[Evidence]:
     meant = line.level not in ("INFO", "DEBUG") or bool(_SURELY.search(text))
     if troubled and meant and not _BENIGN.search(text) and not _RESULT.search(text):
         found = list(wording.read(text, source))
-        yield from found
+        yield from _going_on(found) if _GOES_ON.search(text) else found
         if not any(e.kind == "deployment.exception" for e in found):
             yield from _carried(line, source)
         yield from _instead(text, source)
         return
     yield from _progress(text, source, line)
+
+
+def _going_on(found: list[Evidence]) -> Iterator[Evidence]:
+    """Failures after which the backend says that it tries again, or goes on without: they did not end the request."""
+    for e in found:
+        marked = e.kind in ("fal.call", "fal.error") or (e.kind == "error" and e["stage"] == "generation")
+        yield Evidence(e.kind, e.source, e.witness, {**e.fields, "goes_on": True}) if marked else e
 
 
 def _carried(line: Line, source: str) -> Iterator[Evidence]:
@@ -513,10 +578,20 @@ def _instead(text: str, source: str) -> Iterator[Evidence]:
     yield Evidence("mode", source, Witness.LOGGED, {"mode": "text-to-image"})
 
 
+_TELLING = (
+    "imag", "img", "photo", "picture", "url", "upload", "stor", "prompt", "model", "fal-ai", "endpoint", "receiv", "reference", "selfie",
+    "source", "generat", "resol", "resize", "reprocess", "validation",
+)  # fmt: skip
+"""Without one of these a line says nothing of a picture; asked first, because most lines do not."""
+
+
 def _progress(text: str, source: str, line: Line) -> Iterator[Evidence]:
     def logged(kind: str, **fields: Any) -> Evidence:
         return Evidence(kind, source, Witness.LOGGED, fields)
 
+    low = text.lower()
+    if not any(word in low for word in _TELLING):
+        return
     count = _COUNT.search(text)
     if count and "preprocess" not in text.lower():
         value = count["value"].lower()

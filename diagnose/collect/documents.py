@@ -35,6 +35,10 @@ _ANSWER_KEYS = {
 }  # fmt: skip
 
 
+_RECORD_LEVEL = {"level", "levelname", "severity", "lvl"}
+_RECORD_TIME = {"timestamp", "time", "ts", "asctime", "@timestamp"}
+
+
 def kind_of(value: object) -> str | None:
     """ "request", "response", "har" or None, by content."""
     if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
@@ -48,6 +52,8 @@ def kind_of(value: object) -> str | None:
         return "request"
     if "body" in value and "status" in value:
         return "response"
+    if _RECORD_LEVEL & value.keys() and _RECORD_TIME & value.keys():
+        return None  # one record of a log
     if _ANSWER_KEYS & value.keys() or ("prompt" not in value and _answers(value)):
         return "response"
     pictures = [k for k, v in value.items() if is_image(str(k), v)]
@@ -348,7 +354,7 @@ def _pictures(body: object, key: str = "", depth: int = 0) -> Iterator[str]:
     elif isinstance(body, list):
         for value in body[:50]:
             yield from _pictures(value, key, depth + 1)
-    elif isinstance(body, str) and _PICTURE_KEY.search(key) and not _NO_PICTURE_KEY.search(key) and _is_picture(body):
+    elif isinstance(body, str) and not _NO_PICTURE_KEY.search(key) and _is_picture(key, body):
         yield body[:2000]
 
 
@@ -356,10 +362,12 @@ _NO_PICTURE_KEY = re.compile(r"error|docs|model|status|cancel|response_url", re.
 _SAVED_PICTURE = re.compile(r"\.(?:png|jpe?g|webp)$", re.I)
 
 
-def _is_picture(text: str) -> bool:
-    return text.startswith(("http", "data:image/")) or bool(
-        _SHORTENED.search(text[-80:]) or _SAVED_PICTURE.search(text[-10:])
-    )
+def _is_picture(key: str, text: str) -> bool:
+    """By its content under any name; an address of another kind, or a path, only where the name says so."""
+    if wording.PICTURE.match(text) or _PICTURE_URL.match(text[:2000]):
+        return True
+    saved = _SHORTENED.search(text[-80:]) or _SAVED_PICTURE.search(text[-10:])
+    return bool(_PICTURE_KEY.search(key)) and (text.startswith(("http", "data:image/")) or bool(saved))
 
 
 def _complaints(body: object, code: int | None, source: str) -> Iterator[Evidence]:
@@ -404,6 +412,12 @@ def _sayings(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[st
     if isinstance(value, Mapping):
         if "statusCode" in value and ("error" in value or "message" in value):
             yield path or "body", value
+            return
+        passed_on = path and any(
+            isinstance(value.get(key), int) and value[key] >= 400 for key in ("status", "status_code")
+        )
+        if passed_on and len(value) > 1:
+            yield path, value  # an error of another service, with the status it came with
             return
         for key, inner in list(value.items())[:200]:
             if key != "debug_info":

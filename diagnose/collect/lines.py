@@ -33,7 +33,8 @@ _CARRIERS = tuple(
         r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) [\w.-]{1,80} [\w./@-]{1,60}(?:\[\d+\])?: ",  # journald, syslog
         rf"(?P<time>{_ISO}) [\w.-]{{1,80}} [\w./@-]{{1,60}}\[\d+\]: ",  # journald, short-iso
         rf"(?P<time>{_ISO}) (?:app|heroku|web|worker)\[[\w.-]{{1,40}}\]:? ",  # Heroku, fly.io
-        r"[A-Z][a-z]{2} [ \d]?\d,? (?:\d{4},? )?\d\d:\d\d:\d\d ?(?:[AP]M)? {1,4}(?:\[\w{1,30}\] {1,4})?",  # Render
+        r"[A-Z][a-z]{2} [ \d]?\d,? (?:\d{4},? )?\d\d:\d\d:\d\d ?(?:[AP]M)? {1,2}(?:\[\w{1,30}\] {1,2})?",  # Render
+        r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d)) ",  # docker logs -t, Railway
     )
 )
 _PREFIXES = tuple(
@@ -59,6 +60,14 @@ _PREFIXES = tuple(
         rf"(?P<logger>{_LOGGER})\[(?P<id>{_UUID})\]: ",  # a celery task
     )
 )
+RICH_SAMPLE = 100_000
+_RICH = re.compile(
+    rf"^(?:\[[\d/: APM]{{5,24}}\]| {{4,26}}) (?:{_LEVELS}) {{1,9}}(?P<message>\S[^\n]{{0,400}}?) {{1,300}}(?P<path>[\w.<>-]{{1,80}}\.py:\d{{1,6}}) *$",
+    re.M,
+)
+"""The first line of a record as rich's handler prints it: time, level, message, and the file at the right edge."""
+_BARE = (" ", "{", "}", "\t", "")
+"""What a prefix does not begin with."""
 _PAIR = re.compile(
     r"([A-Za-z_][\w.\-]{0,60})=(?:\"((?:[^\"\\]|\\.){0,4000})\"|'((?:[^'\\]|\\.){0,4000})'|([^\s,;]{1,2000}))"
 )
@@ -102,13 +111,40 @@ class Line:
 
 def records(text: str, first: int = 1) -> Iterator[Line]:
     """The log's records, prefixes taken off."""
-    for number, raw in enumerate(text.split("\n"), first):
+    lines = text.split("\n")
+    if _RICH.search(text[:RICH_SAMPLE]):
+        lines = _unfolded(lines)
+    for number, raw in enumerate(lines, first):
         yield record(number, raw)
+
+
+def _unfolded(lines: list[str]) -> list[str]:
+    """rich prints a record as columns, its message folded; here it stands on its first line again, its columns empty below."""
+    unfolded: list[str] = []
+    column, width, full, first = 0, 0, False, -1
+    for line in lines:
+        begins = _RICH.match(line)
+        if begins is not None:
+            column, width = begins.start("message"), begins.start("path") - begins.start("message") - 1
+            message = begins["message"].rstrip()
+            full, first = len(message) == width, len(unfolded)
+            unfolded.append(line[:column].lstrip() + message)
+        elif first >= 0 and line[:column].isspace() and len(line) > column and not line[column].isspace():
+            message = line[column : column + width].rstrip()
+            unfolded[first] += message if full else " " + message
+            full = len(message) == width
+            unfolded.append("")
+        else:
+            first = -1
+            unfolded.append(line)
+    return unfolded
 
 
 def record(number: int, raw: str, depth: int = 0) -> Line:
     """One raw line without its prefixes."""
-    raw = unescape(strip_ansi(raw[: MAX_LINE * 2]))[:MAX_LINE] if depth == 0 else raw
+    if len(raw) < 4 or raw.isspace():
+        return Line(number, raw)
+    raw = unescape(strip_ansi(raw[: MAX_LINE * 2]))[:MAX_LINE]
     body, found = _peeled(raw)
     if body[:1] == "{" and body.rstrip()[-1:] == "}" and depth < 3:
         parsed = _structured(number, body.strip(), found, depth)
@@ -127,6 +163,8 @@ def _peeled(raw: str) -> tuple[str, dict[str, str]]:
     """The message, and what the prefixes before it told."""
     found: dict[str, str] = {}
     position = 0
+    if raw[:1] in _BARE:
+        return raw, found
     carriers = list(_CARRIERS)
     while carriers:  # a container's line can stand in a host's
         carrier = next((c for c in carriers if (m := c.match(raw, position)) and _keep(m, found)), None)
@@ -135,7 +173,7 @@ def _peeled(raw: str) -> tuple[str, dict[str, str]]:
         position = carrier.match(raw, position).end()  # type: ignore[union-attr]
         carriers.remove(carrier)
     for _ in range(MAX_PREFIXES):
-        if raw[position : position + 1] in (" ", "{", ""):
+        if raw[position : position + 1] in _BARE:
             break
         matched = next((m for p in _PREFIXES if (m := p.match(raw, position))), None)
         if matched is None or ("level" in found and _level(matched)):

@@ -47,7 +47,14 @@ _FAL_FLAT = re.compile(
     r"|Application \\*[\"'][^\"'\\]{1,80}\\*[\"'] not found|Path /\S{0,80} not found|concurrent_requests_limit|[Cc]oncurrent requests limit reached|[Rr]ate limit"
     r"|request_timeout|startup_timeout|runner_\w+|generation_timeout|downstream_service_\w+"
 )
-_ONLY_FAL = ("Cannot access", "User is locked", "Application", "Concurrent requests limit", "concurrent_requests_limit")
+_ONLY_FAL = (
+    "Cannot access",
+    "User is locked",
+    "Application",
+    "Path /",
+    "Concurrent requests limit",
+    "concurrent_requests_limit",
+)
 FAL_TYPES = frozenset(
     [
         "file_download_error",
@@ -99,6 +106,7 @@ _STATUS = re.compile(
     r"['\"]?[\s:=(\[#-]{1,3}(\d{3})\b(?![\w.:-]\d)"
     r"|[(\[](\d{3})(?: [A-Z][a-z]+)?[)\]]|: (\d{3}) - |\b(\d{3}): \{"
 )
+_FOR_URL = re.compile(r"\bfor url:? '?(https?://[^\s'\"]{1,2000})")
 _PORT = re.compile(r"(?<=\.[a-z]{2}):\d{2,5}\b|(?<=\.[a-z]{3}):\d{2,5}\b|\bport[= ]\d{2,5}\b")
 _FAL_STATUS = re.compile(r"\b[Ff]al\b[\w .-]{0,40}?[\s:(\[](\d{3})\b(?![\w.:-]\d)")
 _STATUS_TEXT = {
@@ -124,6 +132,10 @@ _PROGRAMMING = re.compile(
     r"\b(?:KeyError|TypeError|AttributeError|NameError|IndexError|ZeroDivisionError|ReferenceError|UnboundLocalError|AssertionError|RecursionError)\b"
 )
 """Exceptions of the backend's own code; what its log calls the failure says only where they were caught."""
+EMPTY_ANSWER = re.compile(
+    r"list index out of range|KeyError: ['\"]?images?\b|of undefined \(reading ['\"](?:url|0|images?)['\"]\)|NoneType' object is not subscriptable"
+)
+"""What reading `images[0].url` of an answer without pictures raises."""
 _DECODE = re.compile(
     r"base64|b64decode|cannot identify image|unidentified ?image|incorrect padding|invalid (?:or corrupt(?:ed)? )?image|not (?:a valid |an )image"
     r"|unsupported (?:image|input image)|unsupported image format|image file is truncated|broken data stream|preprocessing failed|\btoo small|\bHEI[CF]\b"
@@ -156,7 +168,7 @@ _FAL_HEADER = re.compile(r"Illegal header value b['\"]Key\b")
 """`Authorization: Key ...` is fal's; an empty key, or one with a line end, cannot be sent."""
 _UNSET = re.compile(r"MissingCredentialsError|credentials (?:are|were) not|no (?:fal )?credentials", re.I)
 NO_RESULT = re.compile(
-    r"no image URL found|(?:returned|gave|produced) (?:no|an empty|empty) images?\b"
+    r"no image URL found|tidak ada gambar (?:dalam|di|dari)|(?:returned|gave|produced) (?:no|an empty|empty) images?\b"
     r"|(?:response|result|output|answer|fal(?:\.ai)?|model) (?:has|had|contains?|contained|with) (?:no|an empty|empty) images?\b"
     r"|(?:did not|didn't|does not|doesn't) (?:return|contain|produce) (?:any |an )?images?\b"
     r"|no images? (?:were |was )?(?:returned|produced|in (?:the |its )?(?:fal(?:\.ai)? )?(?:response|result|output|answer|data))"
@@ -186,7 +198,8 @@ def read(text: str, source: str, witness: Witness = Witness.LOGGED, hint: str | 
     mistake = _PROGRAMMING.search(text)
     if mistake and not network and not library and number is None and stage in (None, "generation"):
         stage = service = None
-        yield Evidence("deployment.exception", source, witness, {"type": mistake[0], "text": text[:300]})
+        if not EMPTY_ANSWER.search(text):
+            yield Evidence("deployment.exception", source, witness, {"type": mistake[0], "text": text[:300]})
     yield from _storage(text, source, witness, stage, service)
     yield from _fal(text, source, witness, service)
     yield from _http(text, source)
@@ -226,7 +239,8 @@ def _called(text: str) -> tuple[str | None, str] | None:
     if lost:
         host = next(group for group in (lost["pool"], lost["host"], lost["node"]) if group)
         return service_of(f"https://{host}/"), host
-    return None
+    named = _FOR_URL.search(text)
+    return (service_of(named[1]), named[1]) if named else None
 
 
 def service_of(url: str) -> str | None:
@@ -373,12 +387,11 @@ def _http(text: str, source: str) -> Iterator[Evidence]:
     for pattern in _CLIENT_ERROR:
         for found in pattern.finditer(text):
             yield from exchange(None, found["url"], int(found["status"]), source)
-    lost = _HOST_LOST.search(text)
-    if lost and lost["path"] and (lost["pool"] or "").endswith("fal.run"):
-        # the address of a call that got no answer: it names the model
-        model = _FAL_URL.match(f"https://{lost['pool']}{lost['path']}")
-        if model and not _QUEUE.match(model[2]):
-            yield Evidence("model", source, Witness.LOGGED, {"model": model[2].strip("/"), "by": "client"})
+    lost, named = _HOST_LOST.search(text), _FOR_URL.search(text)
+    address = f"https://{lost['pool']}{lost['path']}" if lost and lost["path"] else named[1] if named else ""
+    model = _FAL_URL.match(address) if status(text) is None else None
+    if model and not _QUEUE.match(model[2]):  # the address of a call that got no answer names the model
+        yield Evidence("model", source, Witness.LOGGED, {"model": model[2].strip("/"), "by": "client"})
 
 
 def frames_hint(frames: str) -> str | None:
