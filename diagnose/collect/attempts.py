@@ -32,6 +32,9 @@ _START = re.compile(
 _THEN_RAISED = re.compile(
     r"Exception in ASGI application|^Traceback \(most recent call last\)|Error handling request|Unhandled"
 )
+_INCOMING = re.compile(
+    r"Images? received from|\b[Nn]ew generat\w+ request|\b[Rr]eceived (?:a )?(?:new )?(?:generat\w+|image) request"
+)
 _FIRST = re.compile(r"\bimage (\d+)/\d+")
 
 _PICTURE_KINDS = (
@@ -98,7 +101,11 @@ class Grouping:
         """Nothing was told since the last attempt ended."""
 
     def seen(self, line: Line) -> None:
-        """Lengthen the current attempt to this line."""
+        """Lengthen the current attempt to this line, or begin another where a line says that a request came in."""
+        newest = self.open[-1] if self.open else None
+        if newest is not None and newest.about_a_picture and not line.request_id and _INCOMING.search(line.message):
+            self._begin(line)
+            return
         if self.current is not None and self.current in self.open:
             self.current.last = line.number
 

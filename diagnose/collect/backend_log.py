@@ -47,12 +47,12 @@ _MODEL_LABEL = re.compile(
     r"(?:\bmodel(?:_name|_id|_endpoint)?|\bendpoint)\s{0,4}[=:]\s{0,4}['\"]?([\w.\-]{1,80}/[\w.\-/]{1,120})", re.I
 )
 _MODEL_STATUS = re.compile(
-    r"\b(fal-ai/[\w.\-]+(?:/[\w.\-]+)*)['\"]?[\s,:;]{1,3}(?:HTTP )?(?:(?:status(?:[ _]?code)?|code)[\s=:]{1,3}|->|→|=>|(?:has )?(?:responded|returned|answered|replied|said)(?: with)?(?: status)?)"
+    r"\b(fal-ai/[\w.\-]{1,80}(?:/[\w.\-]{1,80}){0,6})['\"]?[\s,:;]{1,3}(?:HTTP )?(?:(?:status(?:[ _]?code)?|code)[\s=:]{1,3}|->|→|=>|(?:has )?(?:responded|returned|answered|replied|said)(?: with)?(?: status)?)"
     r"\s{0,2}(\d{3})\b"
 )
 _MODE = re.compile(r"\b(image-to-image|text-to-image|img2img|txt2img|image2image|text2image)\b", re.I)
 _INSTEAD = re.compile(
-    r"fall(?:ing|s)? ?back|fallback|instead\b|retry\w* (?:as|without)|continuing without|proceed\w* without|without (?:the |an? )?(?:input |reference |init )?(?:image|photo|picture|reference)"
+    r"fall(?:ing|s)? ?back|fallback|instead\b|retry\w{0,4} (?:as|without)|continuing without|proceed\w{0,4} without|without (?:the |an? )?(?:input |reference |init )?(?:image|photo|picture|reference)"
     r"|prompt only|text mode|plain (?:model|generation)|using text|ignoring (?:it|the)|ignored\b|text only|tanpa (?:foto|gambar)|skipping (?:the )?(?:image|photo|picture)",
     re.I,
 )
@@ -130,10 +130,10 @@ _EXPECTED = re.compile(r"←|<--|⇐|â†")
 _TOLD_KEY = re.compile(
     r"^\s*'?(?:url|method|status|statusText|statusCode|code|message|data|detail|error|msg|type|hostname|syscall|body|input|\[cause\])'?:|^\s*[\[\]{}]"
 )
-_AXIOS_URL = re.compile(r"\n\s*url: '(https?://[^'\s]{1,2000})'")
-_AXIOS_STATUS = re.compile(r"\n\s*status: (\d{3})\b")
-_AXIOS_METHOD = re.compile(r"\n\s*method: '(\w{3,6})'")
-_AXIOS_BODY = re.compile(r"\n\s*data: '(\{[^\n]{0,8000}\})'")
+_AXIOS_URL = re.compile(r"\n[ \t]{0,40}url: '(https?://[^'\s]{1,2000})'")
+_AXIOS_STATUS = re.compile(r"\n[ \t]{0,40}status: (\d{3})\b")
+_AXIOS_METHOD = re.compile(r"\n[ \t]{0,40}method: '(\w{3,6})'")
+_AXIOS_BODY = re.compile(r"\n[ \t]{0,40}data: '(\{[^\n]{0,8000}\})'")
 _STACK = re.compile(r"^\s+at \S")
 _CLAIMED_STATUS = {
     "yes": True,

@@ -90,6 +90,7 @@ _PICTURE_URL = re.compile(r"^https?://\S+\.(?:jpe?g|png|webp|gif|avif|heic|bmp)(
 
 def is_image(name: str, value: object) -> bool:
     """Whether a request field carries a picture, by its content first and its name second."""
+    name = name[-200:]
     if isinstance(value, Mapping):
         return any(is_image(f"{name}_{key}", inner) for key, inner in list(value.items())[:20])
     if isinstance(value, list):

@@ -50,6 +50,7 @@ _PREFIXES = tuple(
         rf"(?P<level>{_LEVELS}) +in (?P<logger>{_LOGGER}): ",  # Flask
         rf"(?P<level>{_LEVELS}):(?P<logger>{_LOGGER}):",
         rf"(?:- )?(?P<logger>{_LOGGER}) [-|] (?P<level>{_LEVELS}) *[-|] ",
+        rf"(?P<logger>[a-z_][\w.]{{0,80}}) (?P<level>{_LEVELS}):? +",
         rf"\[(?P<logger>{_LOGGER})\]\s*(?P<level>{_LEVELS})(?:\s*[:|-])?\s+",
         rf"\[?(?P<level>{_LEVELS})\s*\]?\s*[:|-]?\s*\[(?P<logger>{_LOGGER})\](?:\s*[:|-])?\s+",
         rf"(?P<level>{_LEVELS})\s*\|\s*(?P<logger>{_LOGGER})\s*\|\s*",
@@ -153,9 +154,11 @@ def record(number: int, raw: str, depth: int = 0) -> Line:
     level, logger = found.get("level", ""), found.get("logger", "")
     given = found.get("id")
     if "=" in body and _WORTH_PAIRS.search(body):
-        pairs = {m[1]: next(g for g in m.groups()[1:] if g is not None) for m in _PAIR.finditer(body)}
+        found_pairs = list(_PAIR.finditer(body))
+        pairs = {m[1]: next(g for g in m.groups()[1:] if g is not None) for m in found_pairs}
         if len(pairs) > 1:
-            return _from_pairs(number, body, pairs, level, logger, given, found.get("time"))
+            whole = found_pairs[0].start() == 0  # else they stand behind a message of the line's own
+            return _from_pairs(number, body, pairs, whole, Line(0, "", level, logger, given, found.get("time")))
     return Line(number, body, level, logger, given or _own_id(body), found.get("time"))
 
 
@@ -204,20 +207,17 @@ def _own_id(text: str) -> str | None:
     return found[1] if found else None
 
 
-def _from_pairs(
-    number: int, body: str, pairs: dict[str, str], level: str, logger: str, given: str | None, time: str | None
-) -> Line:
+def _from_pairs(number: int, body: str, pairs: dict[str, str], whole: bool, known: Line) -> Line:
     """A line of `key=value` pairs: logfmt, structlog."""
-    message = next((pairs[key] for key in ("event", "msg", "message") if key in pairs), None)
+    message = next((pairs[key] for key in ("event", "msg", "message") if key in pairs), None) if whole else None
     extras: dict[str, Any] = {
         k: int(v) if v.isdigit() and len(v) < 10 else None if v in ("None", "null") else v for k, v in pairs.items()
     }
     said = next((str(extras[k]) for k in _IDS if extras.get(k)), None)
-    level = level or str(pairs.get("level", "")).upper()
-    time = time or pairs.get("timestamp") or pairs.get("time") or pairs.get("ts")
-    if message is None:
-        return Line(number, body, level, logger, given or said or _own_id(body), time, extras)
-    return Line(number, _told(message, extras), level, logger, given or said, time, extras)
+    level = known.level or str(pairs.get("level", "")).upper()
+    time = known.time or pairs.get("timestamp") or pairs.get("time") or pairs.get("ts")
+    text = body if message is None else _told(message, extras)
+    return Line(number, text, level, known.logger, known.request_id or said or _own_id(text), time, extras)
 
 
 def _structured(number: int, text: str, found: Mapping[str, str], depth: int) -> Line | None:

@@ -148,13 +148,10 @@ _DECODE = re.compile(
 _UPLOAD = re.compile(
     r"[Uu]pload|[Ss]torage|[Bb]ucket|[Ss]upabase|not stored|[Ss]tor(?:e|ing) the (?:input|image|photo|picture|file)"
 )
-_FAL = re.compile(
-    r"(?<![A-Za-z0-9])fal(?![A-Za-z0-9])|\bFalClient\w*|(?:ApiError|ValidationError): [^\n]{0,200}\s[\s\S]{0,600}?\b(?:timeoutType|requestId)\b",
-    re.I,
-)
-"""fal by name, or an error of its JavaScript client, which carries a `requestId` and a `timeoutType`."""
+_FAL = re.compile(r"(?<![A-Za-z0-9])fal(?![A-Za-z0-9])|\bFalClient\w*", re.I)
+_FAL_JAVASCRIPT = re.compile(r"\b(?:ApiError|ValidationError): ")
 _GENERATION = re.compile(
-    r"(?:fail|error|could not|unable|cannot|gagal)[^.\n]{0,60}generat|generat\w*\b[^.\n]{0,40}(?:fail|error)|no images? (?:were |was )?generated"
+    r"(?:fail|error|could not|unable|cannot|gagal)[^.\n]{0,60}generat|\bgenerat\w{0,12}\b[^.\n]{0,40}(?:fail|error)|no images? (?:were |was )?generated"
     r"|(?:image|edit|render|picture|panel|i2i|img2img|image-to-image|text-to-image)\w* (?:job |request |call |attempt |model |run )?(?:failed|error)",
     re.I,
 )
@@ -278,8 +275,13 @@ def place(text: str, hint: str | None = None) -> tuple[str | None, str | None]:
     return said
 
 
+def _of_javascript_client(text: str) -> bool:
+    """Whether an error is one of fal's JavaScript client, printed: it carries a request id and the type of a timeout."""
+    return bool(_FAL_JAVASCRIPT.search(text)) and ("timeoutType" in text or "requestId" in text)
+
+
 def _by_words(text: str) -> tuple[str | None, str | None]:
-    fal = bool(_FAL.search(text))
+    fal = bool(_FAL.search(text)) or _of_javascript_client(text)
     before = re.search(r"[Ff]ailed to (?:convert|decode|upload)|[Uu]pload\w* (?:failed|error|rejected)", text)
     if fal and not before and (_GENERATION.search(text) or not re.search(r"[Ss]upabase|[Bb]ucket|[Ss]torage", text)):
         return "generation", FAL
