@@ -467,11 +467,16 @@ def demo(
 ) -> None:
     """Break a small backend link by link, and explain each failure from its files.
 
-    The backend is real and runs in memory: nothing is installed, started or contacted.
+    The backend is real and is sent real requests; Supabase and fal are stand-ins on
+    this machine, and nothing else is contacted. Needs the server extra.
     """
     import tempfile
 
+    from diagnose import serve as server
+
+    server.require_server()
     from diagnose.generator import faults
+    from diagnose.generator.demo import stage
 
     if listed:
         for fault in faults.FAULTS:
@@ -491,25 +496,24 @@ def demo(
             keep.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise click.BadParameter(f"'{keep}': {error.strerror or error}", param_hint="--keep") from None
-    with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch, stage() as on:
         folder = keep if keep is not None else Path(scratch)
         if score:
-            _score(chosen, folder, form)
+            _score(chosen, on, folder, form)
         elif broken is not None:
-            _demo_one(chosen[0], folder, form, {"lang": lang, "color": color, "verbose": False})
+            _demo_one(chosen[0], on, folder, form, {"lang": lang, "color": color, "verbose": False})
         else:
-            _demo_all(chosen, folder, {"lang": lang, "color": color})
+            _demo_all(chosen, on, folder, {"lang": lang, "color": color})
     if keep is not None and form == "text":
         kept = _safe(str(keep))
         click.echo(f"\nThe evidence is in {kept}; repeat any answer with: diagnose checklist {kept}/<name>")
 
 
-def _demo_one(fault: Any, folder: Path, form: str, options: dict[str, Any]) -> None:
+def _demo_one(fault: Any, stage: Any, folder: Path, form: str, options: dict[str, Any]) -> None:
     from diagnose import score
-    from diagnose.generator import demo as writer
 
     place = folder / fault.name
-    writer.write_case(fault, place)
+    stage.write_case(fault, place)
     found = score.answer(place, score.written(place), fault.profile)
     if form == "json":
         from diagnose.render import document
@@ -520,16 +524,15 @@ def _demo_one(fault: Any, folder: Path, form: str, options: dict[str, Any]) -> N
         _print([found], True, options)
 
 
-def _demo_all(chosen: list[Any], folder: Path, options: dict[str, Any]) -> None:
+def _demo_all(chosen: list[Any], stage: Any, folder: Path, options: dict[str, Any]) -> None:
     from diagnose import score
-    from diagnose.generator import demo as writer
     from diagnose.render.text import Page
     from diagnose.render.words import Words
 
     page = Page(_console(options["color"]), Words(_language(options["lang"])), False)
     for fault in chosen:
         place = folder / fault.name
-        writer.write_case(fault, place)
+        stage.write_case(fault, place)
         with page.console.capture() as shown:
             page.short(fault.title, score.answer(place, score.written(place), fault.profile))
         _write(shown.get().rstrip("\n"))
@@ -540,12 +543,12 @@ def _demo_all(chosen: list[Any], folder: Path, options: dict[str, Any]) -> None:
     )
 
 
-def _score(chosen: list[Any], folder: Path, form: str) -> None:
+def _score(chosen: list[Any], stage: Any, folder: Path, form: str) -> None:
     from diagnose import score
 
     rows = []
     for fault in chosen:
-        rows.append(score.row(fault, folder / fault.name))
+        rows.append(score.row(fault, stage, folder / fault.name))
         if form == "text":
             row, root = rows[-1], rows[-1].found.root
             blamed = sum(r.blamed for r in row.removals)
@@ -574,6 +577,67 @@ def _score(chosen: list[Any], folder: Path, form: str) -> None:
     click.echo(
         f"The fault is named or suspected in {total['suspected']:.3f}, and named where the backend's log is kept in {total['named_with_log']:.3f}"
     )
+
+
+# --- the generator -----------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port to listen on; 0 picks a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("backend"),
+    show_default=True,
+    metavar="DIR",
+    help="Where prompt_log.json and backend.log are kept.",
+)
+@click.option(
+    "--prompt-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The prompt log; a name that ends in .jsonl makes it JSON Lines [default: DIR/prompt_log.json].",
+)
+@click.option(
+    "--prompt-log-keep",
+    "keep",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Entries that stay in the prompt log; 0 keeps all [default: the profile's, 10].",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    show_default=True,
+    help="How the log's lines are written.",
+)
+@click.option("--embedded", is_flag=True, help="Use the stand-ins even where real services are set.")
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="NAME|FILE",
+    help="The models, the bucket and the payload to use: seed, flux-2-edit, or a TOML file.",
+)
+def serve(profile_name: str | None, **options: Any) -> None:
+    """Serve a small backend that makes pictures, with a page that explains each of them.
+
+    With SUPABASE_URL, SUPABASE_SERVICE_KEY and FAL_KEY in the environment, .env or
+    config.env it uses the real services. With none of them Supabase and fal are
+    stand-ins on this machine, which the page can break link by link.
+    Needs the server extra: pip install 'diagnose-generation[server]'.
+    """
+    from diagnose import serve as server
+
+    server.require_server()
+    server.run(server.Options(**options), _profile(profile_name), lambda text: click.echo(_safe(text)), sys.stderr)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

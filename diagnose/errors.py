@@ -4,6 +4,8 @@
     ├── NothingReadable           no evidence could be read (exit 4)
     ├── ProfileError              the profile is malformed or names an unknown key (exit 2)
     ├── UnknownName               a check, schema or model that does not exist (exit 2)
+    ├── PortTaken                 nothing can be served at this address (exit 2)
+    ├── ExtraMissing              a command needs packages that are not installed (exit 2)
     └── StrangerPackage           somebody else's `checks` or `schemas` stands before ours (exit 70)
 
 A leaf module: it imports nothing of ours, so that every layer can raise and catch.
@@ -48,6 +50,14 @@ class ProfileError(DiagnoseError):
 
 class UnknownName(DiagnoseError):
     """A name that does not exist; the message names the nearest one."""
+
+
+class PortTaken(DiagnoseError):
+    """Somebody else listens there, or nobody may."""
+
+
+class ExtraMissing(DiagnoseError):
+    """The packages of an extra are not installed; the message says which to install."""
 
 
 class StrangerPackage(DiagnoseError):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose import collect, explain, normalise, profile
-from diagnose.generator import demo, faults
+from diagnose.generator import faults
+from diagnose.generator.demo import Stage
 from diagnose.model import Diagnosis, Status
 
 CAUSED = {"image_field_unknown": ("no_image_sent",), "image_not_received": ("no_image_sent",)}
@@ -52,9 +53,9 @@ def written(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in SOURCES if (folder / name).exists())
 
 
-def row(fault: faults.Fault, folder: Path) -> Row:
+def row(fault: faults.Fault, stage: Stage, folder: Path) -> Row:
     """Write one fault's evidence, and diagnose it whole and with every combination of sources taken away."""
-    demo.write_case(fault, folder)
+    stage.write_case(fault, folder)
     sources = written(folder)
     found = answer(folder, sources, fault.profile)
     removals = tuple(

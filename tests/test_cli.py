@@ -22,7 +22,7 @@ import pytest
 
 from diagnose import __version__, registry, schema
 from diagnose.cli import cli, main
-from diagnose.generator import demo, faults
+from diagnose.generator import faults
 from diagnose.render import words
 
 ROOT = Path(__file__).parent.parent
@@ -73,16 +73,6 @@ def diagnose(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
     return Command(monkeypatch, capsys)
-
-
-@pytest.fixture(scope="session")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The evidence of every fault of the demo, and of a request that went well."""
-    top = tmp_path_factory.mktemp("cases")
-    for name, fault in FAULTS.items():
-        demo.write_case(fault, top / name.replace(":", "-"))
-    demo.write_world(faults.sound("seed"), top / "sound")
-    return {path.name: path for path in sorted(top.iterdir())}
 
 
 def in_shell(

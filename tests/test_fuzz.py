@@ -18,7 +18,8 @@ from rich.console import Console
 
 from diagnose import collect, explain, normalise, profile
 from diagnose.cli import main
-from diagnose.generator import demo, faults
+from diagnose.generator import faults
+from diagnose.generator.demo import Stage
 from diagnose.model import Status
 from diagnose.render import document
 from diagnose.render.text import Page
@@ -70,12 +71,12 @@ shaped = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+def files(on_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     top = tmp_path_factory.mktemp("real")
     for name in NAMES:
         fault = faults.named(name)
         assert fault is not None
-        demo.write_case(fault, top / name)
+        on_stage.write_case(fault, top / name)
     return [path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()]
 
 
@@ -183,13 +184,13 @@ class Folder(dict[str, bytes]):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Folder]:
+def folders(on_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> list[Folder]:
     """The evidence of some faults, by name."""
     top = tmp_path_factory.mktemp("whole")
     for name in NAMES:
         fault = faults.named(name)
         assert fault is not None
-        demo.write_case(fault, top / name)
+        on_stage.write_case(fault, top / name)
     return [
         Folder(
             (path.relative_to(folder).as_posix(), path.read_bytes())

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from diagnose.generator import faults
 from diagnose.model import Message
+from diagnose.render import page
 from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +38,9 @@ def templates() -> frozenset[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 found |= set(_said(node))
+    for table in (page.LABELS, page.SPOKEN, page.REASONS, page.VERDICTS, page.GENERATIONS):
+        found |= set(table.values())
+    found |= {fault.title for fault in faults.FAULTS}
     found |= {text for name in ("_PIECES", "_LOG", "_CHANGES") for text in _table(name)}
     return frozenset(text for text in found if re.search(r"[A-Za-z]{2}", text))
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from diagnose import mask
 from diagnose.cli import main
-from diagnose.generator import demo, faults
+from diagnose.generator import faults
+from diagnose.generator.demo import Stage
 
 FAL = "e8ef8061-1234-4abc-9def-0123456789ab:0123456789abcdef0123456789abcdef"
 JWT = (
@@ -237,11 +238,11 @@ LINES = tuple(form.format(secret) for secret, form in FORMS)
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evidence(on_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("evidence")
     for name in CASES:
         fault = next(fault for fault in faults.FAULTS if fault.name == name)
-        demo.write_case(fault, top / name)
+        on_stage.write_case(fault, top / name)
     return top
 
 

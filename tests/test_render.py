@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from diagnose import collect, explain, normalise, profile
-from diagnose.generator import demo, faults
+from diagnose.generator import faults
 from diagnose.model import Conflict, Diagnosis, Evidence, Finding, Link, Message, Missing, Remedy, Status, Witness
 from diagnose.render import document
 from diagnose.render.text import MARKS, PLAIN, Page, quoted, visible, wrapped
@@ -36,13 +36,11 @@ def replace(value: Any, **changes: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Diagnosis]:
+def answers(cases: Mapping[str, Path]) -> Mapping[str, Diagnosis]:
     """The answer to every fault of the demo, from all of its evidence and from a part."""
-    top = tmp_path_factory.mktemp("answers")
     found: dict[str, Diagnosis] = {}
     for name, fault in FAULTS.items():
-        folder = top / name.replace(":", "-")
-        demo.write_case(fault, folder)
+        folder = cases[name.replace(":", "-")]
         judged = profile.build(profile.BUILT_IN[fault.profile], fault.profile)
         parts = ("backend.log", "prompt_log.json", "response.json") if name in TAKEN_APART else ()
         for chosen in ("", *parts):

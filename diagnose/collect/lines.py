@@ -46,6 +46,7 @@ _PREFIXES = tuple(
         r"[\[(]?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?[\])]?(?:\s*[|-])?\s+",
         r"\[\d{1,8}\]\s+",  # a process id
         rf"(?P<id>{_UUID})\t",  # AWS Lambda
+        rf"\[(?P<id>{_UUID})\] ",
         rf"(?P<level>{_LEVELS})\s*\|\s*(?P<logger>[\w.<>]{{1,80}}:[\w<>]{{1,80}}:\d{{1,6}}) - ",  # loguru
         rf"(?P<level>{_LEVELS}) +in (?P<logger>{_LOGGER}): ",  # Flask
         rf"(?P<level>{_LEVELS}):(?P<logger>{_LOGGER}):",

@@ -1,25 +1,34 @@
-"""Writes one fault's evidence to a folder, by running the real pipeline in a world that is broken so.
+"""Writes one fault's evidence to a folder, by sending real requests to the real backend in a world that is broken so.
 
 What is written is what a support engineer gets. Diagnosing it is left to the ordinary commands.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from diagnose.generator import events, hands, images
-from diagnose.generator.faults import Blocked, Fault, Source, World, data_url, sound
-from diagnose.generator.pipeline import Hands, Log, Outcome, Request, generate
-from diagnose.generator.records import Form, Journal, PromptLog, entry
+import httpx
+
+from diagnose.generator import app, events
+from diagnose.generator.embedded import arrange, hands_for
+from diagnose.generator.faults import Blocked, Fault, Source, World, photo, sound
+from diagnose.generator.journal import Form, Journal
+from diagnose.generator.prompt_log import PromptLog
+from diagnose.generator.serving import running
+from diagnose.generator.standins import keys
+from diagnose.generator.standins.services import Services
 
 PATH = "/api/generate-image"
+ORIGIN = "http://localhost:3000"
 
 _BEGINNING = datetime(2026, 1, 11, 6, 35, 30, 766926)
 _WHOLE = 200
@@ -39,35 +48,92 @@ class EvidencePaths:
     env: Path | None
 
 
+# Time and names that are the same in every run.
+
+
+@dataclass(slots=True)
+class Ticks:
+    """A clock that goes on by the same step whenever it is read."""
+
+    at: datetime
+    step: timedelta = timedelta(milliseconds=130)
+
+    def __call__(self) -> datetime:
+        self.at += self.step
+        return self.at
+
+
+@dataclass(slots=True)
+class Ids:
+    """Names that look random and are not."""
+
+    seed: str
+    count: int = 0
+
+    def __call__(self) -> str:
+        self.count += 1
+        digest = hashlib.sha256(f"{self.seed}/{self.count}".encode()).digest()
+        return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+class Stage:
+    """A machine on which cases are played one after the other: its clock, its names, and the services it reaches."""
+
+    def __init__(self) -> None:
+        world = sound()
+        self.clock = Ticks(_BEGINNING)
+        self.new_id = Ids("demo")
+        self.services = Services(world.project, world.fal, lambda: self.clock(), lambda: self.new_id())
+        self.transport: httpx.BaseTransport | None = None
+
+    def write_case(self, fault: Fault, folder: Path, form: Form = "plain") -> EvidencePaths:
+        """The evidence of a fault. The folder is made; files of these names in it are replaced."""
+        return self.write_world(fault.arrange(sound(fault.profile)), folder, form)
+
+    def write_world(self, world: World, folder: Path, form: Form = "plain") -> EvidencePaths:
+        """The evidence of a world: earlier requests that went well, then the one it is about."""
+        self.clock, self.new_id = Ticks(_BEGINNING), Ids("demo")
+        self.services.supabase.objects.clear()
+        folder.mkdir(parents=True, exist_ok=True)
+        prompt_log = folder / "prompt_log.json"
+        prompt_log.unlink(missing_ok=True)
+        log = io.BytesIO()
+        sent, answer = _Play(self, prompt_log, Journal(log, lambda: self.clock(), form)).play(world)
+        prompt_log.write_text(world.spoil(prompt_log.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+        written = {
+            "backend.log": log.getvalue().decode(),
+            "request.json": _json(sent),
+            "response.json": _json(answer),
+            ".env": _env(world),
+        }
+        for name, text in written.items():
+            if name in world.files:
+                (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        if "source" in world.files:
+            write_source(world.source, folder / "source")
+        if "prompt_log.json" not in world.files:
+            prompt_log.unlink()
+        return _paths(folder, world.files)
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """A stage with its services, for as long as the block lasts."""
+    built = Stage()
+    with built.services.serve() as transport:
+        built.transport = transport
+        yield built
+
+
 def write_case(fault: Fault, folder: Path, form: Form = "plain") -> EvidencePaths:
-    """The evidence of a fault. The folder is made; files of these names in it are replaced."""
-    return write_world(fault.arrange(sound(fault.profile)), folder, form)
+    """The evidence of one fault, played on a stage of its own."""
+    with stage() as built:
+        return built.write_case(fault, folder, form)
 
 
-def write_world(world: World, folder: Path, form: Form = "plain") -> EvidencePaths:
-    """The evidence of a world: earlier requests that went well, then the one it is about."""
-    folder.mkdir(parents=True, exist_ok=True)
-    prompt_log = folder / "prompt_log.json"
-    prompt_log.unlink(missing_ok=True)
-    machine = _Machine(prompt_log, form)
-    sent, answer = _run(world, machine)
-    prompt_log.write_text(world.spoil(prompt_log.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-    written = {
-        "backend.log": machine.stream.getvalue(),
-        "request.json": _json(sent),
-        "response.json": _json(answer),
-        ".env": _env(world),
-    }
-    for name, text in written.items():
-        if name in world.files:
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    if "source" in world.files:
-        _write_source(world.source, folder / "source")
-    if "prompt_log.json" not in world.files:
-        prompt_log.unlink()
-
+def _paths(folder: Path, files: frozenset[str]) -> EvidencePaths:
     def where(name: str) -> Path | None:
-        return folder / name if name in world.files else None
+        return folder / name if name in files else None
 
     return EvidencePaths(
         folder,
@@ -80,123 +146,93 @@ def write_world(world: World, folder: Path, form: Form = "plain") -> EvidencePat
     )
 
 
-# The machine on which it all runs.
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """One case on the stage."""
 
-
-@dataclass(slots=True)
-class _Machine:
-    """One host: its clock, its log and its files."""
-
+    stage: Stage
     prompt_log: Path
-    form: Form
-    clock: hands.Ticks = field(default_factory=lambda: hands.Ticks(_BEGINNING))
-    new_id: hands.Ids = field(default_factory=lambda: hands.Ids("demo"))
-    stream: io.StringIO = field(default_factory=io.StringIO)
-    pid: int = 20783
-    port: int = 60476
+    journal: Journal
 
-    @property
-    def journal(self) -> Journal:
-        return Journal(self.stream, self.clock, self.form)
+    def play(self, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The request and the answer it is about, after what went before."""
+        healthy = sound(world.code.profile.name)
+        stale = world.source.profile != world.code.profile
+        before = replace(healthy, code=world.code, announces=world.announces) if stale else healthy
+        earlier: list[dict[str, Any]] = [
+            {
+                "prompt": "A Man model, for Sportswear, in Walking pose, in Urban Street style",
+                "product_images": [photo(768, 1024)],
+            },
+            {"prompt": "An empty studio with a wooden stool, in Minimalist style"},
+        ]
+        bodies = [{**body, "aspect_ratio": "9:16", "num_images": 2} for body in earlier]
+        restarts = (before.code, before.settings) != (world.code, world.settings)
+        with self._backend(before) as (origin, backend):
+            for body in bodies:
+                self.stage.clock.at += timedelta(minutes=3)
+                self._serve(replace(before, body=body), origin)
+            if not restarts:
+                return self._last(world, origin, backend)
+        self.stage.clock.at += timedelta(minutes=7)
+        with self._backend(world) as (origin, backend):
+            return self._last(world, origin, backend)
 
-    def start(self, world: World) -> None:
-        missing = () if world.fal.key else ("FAL_KEY",)
-        self.journal.write(events.Started(self.pid, world.code.profile.backend_url, missing))
+    @contextlib.contextmanager
+    def _backend(self, world: World) -> Iterator[tuple[str, app.Backend]]:
+        """A process of the backend, from its start to its end."""
+        self._arrange(world)
+        backend = app.Backend(
+            world.code,
+            self._hands(world),
+            PromptLog(self.prompt_log, world.code.profile.keep),
+            self.journal,
+            world.settings,
+        )
+        for setting in world.settings.missing:
+            self.journal(events.Missing(setting))
+        with running(app.build(backend), self.journal.enter) as origin:
+            yield origin, backend
 
-    def restart(self, world: World) -> None:
-        self.journal.write(events.Stopped(self.pid))
-        self.pid += 497
-        self.clock.at += timedelta(minutes=7)
-        self.start(world)
-
-
-def _run(world: World, machine: _Machine) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The request and the answer it is about, after what went before."""
-    healthy = sound(world.code.profile.name)
-    stale = world.source.profile != world.code.profile
-    before = replace(healthy, code=world.code, announces=world.announces) if stale else healthy
-    machine.start(before)
-    photo = data_url(images.grey(768, 1024))
-    for body in (
-        {
-            "prompt": "A Man model, for Sportswear, in Walking pose, in Urban Street style",
-            "product_images": [photo],
-        },
-        {"prompt": "An empty studio with a wooden stool, in Minimalist style"},
-    ):
-        machine.clock.at += timedelta(minutes=3)
-        _serve(replace(before, body={**body, "aspect_ratio": "9:16"}), machine)
-    if (before.code, _settings(before)) != (world.code, _settings(world)):
-        machine.restart(world)
-    machine.clock.at += timedelta(minutes=3)
-    answer = _serve(world, machine)
-    sent = {
-        "method": "POST",
-        "url": f"{world.code.profile.backend_url}{PATH}",
-        "content_type": "application/json",
-        "body": {key: _shortened(value) for key, value in world.body.items()},
-        "headers": {"Authorization": "Bearer <user access token>", "Origin": "http://localhost:3000"},
-    }
-    return sent, answer
-
-
-def _settings(world: World) -> tuple[str | None, ...]:
-    """What a process reads once, when it starts."""
-    return world.project.url, world.project.key, world.fal.key
-
-
-def _serve(world: World, machine: _Machine) -> dict[str, Any]:
-    """One request as the server handles it: the answer that the browser gets."""
-    arrived = world.between(world.body)
-    if isinstance(arrived, Blocked):
-        return {
-            "status": arrived.status,
-            "headers": dict(arrived.headers),
-            "seconds": 0.01,
-            "body": arrived.body,
+    def _last(self, world: World, origin: str, backend: app.Backend) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.stage.clock.at += timedelta(minutes=3)
+        self._arrange(world)
+        backend.hands = self._hands(world)
+        if not world.saves:
+            # a path through a file: nothing can be written there
+            backend.prompt_log = PromptLog(self.prompt_log / "prompt_log.json", world.code.profile.keep)
+        answer = self._serve(world, origin)
+        sent = {
+            "method": "POST",
+            "url": f"{world.code.profile.backend_url}{PATH}",
+            "content_type": "application/json",
+            "body": {key: _shortened(value) for key, value in world.body.items()},
+            "headers": {"Authorization": "Bearer <user access token>", "Origin": ORIGIN},
         }
-    machine.port += 4
-    status, kind = 500, "text/plain; charset=utf-8"
-    body: Mapping[str, Any] | str = "Internal Server Error"
-    request = Request(machine.new_id(), arrived, world.token, count=2)
-    log = machine.journal.of(request.id)
-    began = machine.clock()
-    try:
-        outcome = generate(request, world.code, _hands(world, machine, log))
-    except Exception as error:
-        log(events.Crashed(type(error).__name__, str(error)))
-    else:
-        _save(outcome, world, machine, log)
-        status, kind, body = outcome.status, "application/json", outcome.answer
-    log(events.Served(f"127.0.0.1:{machine.port}", "POST", PATH, status))
-    headers = {
-        "content-type": kind,
-        "x-request-id": request.id,
-        "access-control-allow-origin": "http://localhost:3000",
-    }
-    seconds = round((machine.clock() - began).total_seconds(), 2)
-    return {"status": status, "headers": headers, "seconds": seconds, "body": body}
+        return sent, answer
 
+    def _arrange(self, world: World) -> None:
+        arrange(self.stage.services, world)
 
-def _hands(world: World, machine: _Machine, log: Log) -> Hands:
-    def main(event: events.Event, /) -> None:
-        log(replace(event, model=world.announces) if world.announces and isinstance(event, events.Chosen) else event)
+    def _hands(self, world: World) -> Any:
+        assert self.stage.transport is not None
+        return hands_for(world, self.stage.transport, self.journal, self.stage.clock, self.stage.new_id)
 
-    storage = hands.MemoryStorage(world.project, log, machine.clock)
-    accounts = hands.MemoryAccounts(world.account, world.project.url, log, machine.clock)
-    model = hands.MemoryFal(world.fal, storage.fetch, log, machine.new_id)
-    return Hands(accounts, storage, model, main, machine.clock, machine.new_id)
-
-
-def _save(outcome: Outcome, world: World, machine: _Machine, log: Log) -> None:
-    new = entry(outcome)
-    if new is None:
-        return
-    if not world.saves:
-        log(events.SaveFailed(f"[Errno 28] No space left on device: '{machine.prompt_log.name}'"))
-        return
-    PromptLog(machine.prompt_log, world.code.profile.keep).append(new, machine.clock())
-    log(events.Saved(machine.prompt_log.name))
+    def _serve(self, world: World, origin: str) -> dict[str, Any]:
+        """One request, through whatever stands between: the answer that the browser gets."""
+        arrived = world.between(world.body)
+        if isinstance(arrived, Blocked):
+            return {"status": arrived.status, "headers": dict(arrived.headers), "seconds": 0.01, "body": arrived.body}
+        began = self.stage.clock()
+        headers = {"Authorization": f"Bearer {world.token}", "Origin": ORIGIN}
+        got = httpx.post(f"{origin}{PATH}", json=dict(arrived), headers=headers, timeout=60, trust_env=False)
+        shown = ("content-type", "x-request-id", "access-control-allow-origin")
+        return {
+            "status": got.status_code,
+            "headers": {name: got.headers[name] for name in shown if name in got.headers},
+            "seconds": round((self.stage.clock() - began).total_seconds(), 2),
+            "body": got.json(),
+        }
 
 
 # Files.
@@ -217,15 +253,16 @@ def _shortened(value: Any) -> Any:
 
 def _env(world: World) -> str:
     settings = {
-        "SUPABASE_URL": world.project.url,
-        "SUPABASE_ANON_KEY": hands.supabase_key("anon"),
-        "SUPABASE_SERVICE_KEY": world.project.key,
-        "FAL_KEY": world.fal.key,
+        "SUPABASE_URL": world.settings.supabase_url,
+        "SUPABASE_ANON_KEY": keys.supabase_key("anon"),
+        "SUPABASE_SERVICE_KEY": world.settings.supabase_key,
+        "FAL_KEY": world.settings.fal_key,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items() if value)
 
 
-def _write_source(source: Source, folder: Path) -> None:
+def write_source(source: Source, folder: Path) -> None:
+    """The files on disk of a backend."""
     folder.mkdir(exist_ok=True)
     (folder / "fal_service.py").write_text(_service(source), encoding="utf-8", newline="\n")
     (folder / "main.py").write_text(_main(source), encoding="utf-8", newline="\n")

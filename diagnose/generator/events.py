@@ -1,4 +1,4 @@
-"""What the pipeline, its hands and its server say of their work. Values only: `records` has the words."""
+"""What the pipeline and its hands say of their work. Values only: `records` has the words."""
 
 from __future__ import annotations
 
@@ -7,51 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnose.generator.broken import BrokenLink, FalFault, RequestRefused
+from diagnose.generator.images import Picture
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The server came up."""
+class Missing:
+    """A setting that the backend did not find when it started."""
 
-    pid: int
-    url: str
-    missing: tuple[str, ...] = ()
-    """Settings that it did not find."""
+    setting: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
-    """The server went down in good order."""
+class LogSetAside:
+    """A prompt log that could not be read was given another name, so that nothing of it is lost."""
 
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The server's own line of an answer."""
-
-    client: str
-    method: str
-    path: str
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Crashed:
-    """An exception that nobody caught ended a request."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """The HTTP client's own line of an exchange."""
-
-    method: str
-    url: str
-    status: int
-    protocol: str = "HTTP/1.1"
+    file: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +70,7 @@ class Preprocessed:
     """An image can be used."""
 
     name: str
-    format: str
-    width: int
-    height: int
-    size: int
+    picture: Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +116,7 @@ class Chosen:
     """The mode and the model were chosen; said before the call."""
 
     user: str
-    coins: int
+    coins: int | None
     mode: str
     model: str
     init_image_url: str | None
@@ -239,7 +207,7 @@ class SaveFailed:
 
 
 Event = (
-    Started | Stopped | Served | Crashed | Exchanged | TokenRefused | Refused | ImagesReceived | FileReceived
+    Missing | LogSetAside | TokenRefused | Refused | ImagesReceived | FileReceived
     | Preprocessing | Preprocessed | Uploading | Uploaded | ImageLost | FellBack | Chosen | Sending | Answered
     | CallFailed | Probed | NothingGenerated | Generated | Charged | Finished | Saved | SaveFailed
 )  # fmt: skip

@@ -6,17 +6,20 @@ Nothing here writes evidence: a change says how things stand, and the pipeline l
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from diagnose import profile as profiles
-from diagnose.generator import hands, images
-from diagnose.generator.broken import FalDown, StorageBroken, StorageDown, StorageRefused
-from diagnose.generator.hands import Account, Bucket, FalAccount, Project
-from diagnose.generator.pipeline import Code, build
+from diagnose.generator.hands import Settings
+from diagnose.generator.pipeline import Code, Storage, Wish, build
+from diagnose.generator.standins import keys
+from diagnose.generator.standins.fal import FalAccount
+from diagnose.generator.standins.storage import Bucket, Outage, Project
 from diagnose.model import Profile
 from diagnose.selection import Prerequisites, Refused, Rule, Selected, select
 
@@ -57,6 +60,10 @@ class Blocked:
 Body = Mapping[str, Any]
 
 
+def _sees_everything(storage: Storage) -> Storage:
+    return storage
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything around one generation."""
@@ -66,10 +73,19 @@ class World:
     code: Code
     """What runs."""
     source: Source
+    settings: Settings
+    """What the backend was given."""
     project: Project
+    """How Supabase stands."""
     fal: FalAccount = field(default_factory=FalAccount)
-    account: Account = field(default_factory=Account)
-    token: str = field(default_factory=lambda: user_token(datetime(2035, 1, 1)), repr=False)
+    """How fal stands."""
+    token: str = field(default_factory=lambda: keys.user_token(datetime(2035, 1, 1)), repr=False)
+    cut: bool = False
+    """Whether nothing listens at Storage's address."""
+    patience: float = 30.0
+    """Seconds that the backend waits for fal."""
+    storage: Callable[[Storage], Storage] = field(default=_sees_everything)
+    """What the backend's own code does to its client of Storage."""
     announces: str | None = None
     """The model that main.py prints, where its own literal differs from what is posted."""
     between: Callable[[Body], Body | Blocked] = field(default=lambda body: body)
@@ -81,25 +97,32 @@ class World:
     files: frozenset[str] = FILES
 
 
-def sound(name: str = "seed") -> World:
-    """A world in which a photo makes a picture, by a built-in profile."""
-    meant = profiles.build(profiles.BUILT_IN[name], name)
+def sound(meant: Profile | str = "seed") -> World:
+    """A world in which a photo makes a picture, by a profile or a built-in one's name."""
+    if isinstance(meant, str):
+        meant = profiles.build(profiles.BUILT_IN[meant], meant)
     return World(
-        body={"prompt": PROMPT, "aspect_ratio": "9:16", "face_image": data_url(images.grey(900, 1200))},
+        body={"prompt": PROMPT, "aspect_ratio": "9:16", "num_images": 2, "face_image": photo(900, 1200)},
         code=Code(meant),
         source=Source(meant, meant.image_to_image),
+        settings=Settings(f"https://{keys.REF}.supabase.co", keys.supabase_key("service_role"), keys.fal_key()),
         project=Project({meant.bucket: Bucket()}),
     )
 
 
+@cache
+def photo(width: int, height: int) -> str:
+    """A picture of nobody, as browsers send it."""
+    from PIL import Image
+
+    encoded = io.BytesIO()
+    Image.linear_gradient("L").resize((width, height)).save(encoded, "JPEG")
+    return data_url(encoded.getvalue())
+
+
 def data_url(data: bytes, kind: str = "image/jpeg") -> str:
-    """A picture as browsers send it."""
+    """A file as browsers send it."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def user_token(expires: datetime) -> str:
-    """The token of a caller who signed in."""
-    return hands.jwt({"sub": hands.USER, "role": "authenticated", "exp": hands.epoch(expires)})
 
 
 # Changes.
@@ -123,6 +146,10 @@ def _sends(**fields: Any) -> Change:
 
 def _project(**changes: Any) -> Change:
     return lambda world: replace(world, project=replace(world.project, **changes))
+
+
+def _settings(**changes: Any) -> Change:
+    return lambda world: replace(world, settings=replace(world.settings, **changes))
 
 
 def _bucket(bucket: Bucket | None) -> Change:
@@ -177,9 +204,39 @@ def _inverted(rule: Rule, given: Prerequisites) -> Selected | Refused:
     return select(rule, replace(given, init_image_url=None if given.init_image_url else "-"))
 
 
-def _without_strength(profile: Profile, prompt: str, chosen: Selected, urls: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _HandsOver:
+    """A backend that wraps the picture before it hands it to the client, or forgets what the client told."""
+
+    inner: Storage
+    wraps: Callable[[bytes], Any] = bytes
+    tells: bool = True
+
+    def ready(self) -> None:
+        self.inner.ready()
+
+    def upload(self, bucket: str, path: str, data: bytes, content_type: str) -> None:
+        self.inner.upload(bucket, path, self.wraps(data), content_type)
+
+    def public_url(self, bucket: str, path: str) -> str | None:
+        return self.inner.public_url(bucket, path) if self.tells else None
+
+    def probe(self, url: str) -> tuple[int, str | None]:
+        return self.inner.probe(url)
+
+
+def _in_bytes_io(storage: Storage) -> Storage:
+    return _HandsOver(storage, wraps=io.BytesIO)
+
+
+def _forgetful(storage: Storage) -> Storage:
+    """The client's answer is read under a name that it does not have, so that the address is lost."""
+    return _HandsOver(storage, tells=False)
+
+
+def _without_strength(profile: Profile, wish: Wish, chosen: Selected, urls: Sequence[str]) -> dict[str, Any]:
     """The payload under the name of the profile alone, which the model does not read."""
-    body = build(profile, prompt, chosen, urls)
+    body = build(profile, wish, chosen, urls)
     return {key: value for key, value in body.items() if key != "strength"}
 
 
@@ -269,6 +326,8 @@ _FAILED = Expected("switched", "failed")
 _WRONG = Expected("wrong_model", "succeeded")
 _REFUSED = Expected("refused", "not_attempted")
 
+_STRANGER = "ztkvmyrqhdnwbcxoeplu"
+_STRANGERS_KEY = keys.supabase_key("service_role", ref=_STRANGER, secret=f"what {_STRANGER} signs with")
 _HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(400)
 
 
@@ -291,7 +350,7 @@ FAULTS: tuple[Fault, ...] = (
         "image_field_unknown",
         "the photo comes in a field 'photo' that nobody reads",
         _FELL_BACK,
-        _sends(face_image=None, photo=data_url(images.grey(900, 1200))),
+        _sends(face_image=None, photo=photo(900, 1200)),
     ),
     _seed(
         "image_not_received",
@@ -309,13 +368,13 @@ FAULTS: tuple[Fault, ...] = (
         "request_rejected",
         "the caller's token has expired",
         _REFUSED,
-        _world(token=user_token(datetime(2026, 1, 10))),
+        _world(token=keys.user_token(datetime(2026, 1, 10))),
     ),
     _seed(
         "request_rejected",
         "the caller has too few coins",
         _REFUSED,
-        _world(account=Account(coins=20)),
+        _project(coins=20),
         "coins",
     ),
     # decode
@@ -336,7 +395,7 @@ FAULTS: tuple[Fault, ...] = (
         "image_unusable",
         "the photo is too small",
         _FELL_BACK,
-        _sends(face_image=data_url(images.grey(100, 100))),
+        _sends(face_image=photo(100, 100)),
         "small",
     ),
     # upload
@@ -353,25 +412,25 @@ FAULTS: tuple[Fault, ...] = (
         "storage_key_rejected",
         "the service key has expired",
         _FELL_BACK,
-        _project(key=hands.supabase_key("service_role", expires=datetime(2025, 12, 31))),
+        _settings(supabase_key=keys.supabase_key("service_role", expires=datetime(2025, 12, 31))),
     ),
     _seed(
         "storage_key_role",
         "the anon key stands where the service key belongs",
         _FELL_BACK,
-        _shows_env(_project(key=hands.supabase_key("anon"))),
+        _shows_env(_settings(supabase_key=keys.supabase_key("anon"))),
     ),
     _seed(
         "storage_project_mismatch",
         "the key belongs to another project than the address",
         _FELL_BACK,
-        _shows_env(_project(key=hands.supabase_key("service_role", ref="ztkvmyrqhdnwbcxoeplu"))),
+        _shows_env(_settings(supabase_key=_STRANGERS_KEY)),
     ),
     _seed(
         "storage_policy_denied",
         "row-level security refuses the upload",
         _FELL_BACK,
-        _project(key=hands.supabase_key("authenticated")),
+        _settings(supabase_key=keys.supabase_key("authenticated")),
     ),
     _seed(
         "object_refused",
@@ -390,34 +449,34 @@ FAULTS: tuple[Fault, ...] = (
         "storage_unavailable",
         "Storage answers with a server error",
         _FELL_BACK,
-        _project(trouble=StorageRefused(500, "Internal", "Internal Server Error", "InternalError")),
+        _project(outage=Outage(500, "InternalError", "Internal", "Internal Server Error")),
     ),
     _seed(
         "storage_unavailable",
         "nothing listens at Storage's address",
         _FELL_BACK,
-        _project(trouble=StorageDown("ConnectError", "[Errno 111] Connection refused")),
+        _world(cut=True),
         "down",
     ),
     _seed(
         "upload_error",
         "the client library is handed a BytesIO",
         _FELL_BACK,
-        _project(trouble=StorageBroken("TypeError", "expected str, bytes or os.PathLike object, not BytesIO")),
+        _world(storage=_in_bytes_io),
     ),
     # image_url
     _seed(
         "upload_result_lost",
         "the upload works and its address is dropped",
         _FELL_BACK,
-        _project(tells_url=False),
+        _world(storage=_forgetful),
     ),
     _seed("bucket_private", "the bucket is private", _FAILED, _bucket(Bucket(public=False))),
     _seed(
         "init_image_url_unreachable",
         "Storage runs on the developer's machine",
         _FAILED,
-        _project(url="http://127.0.0.1:54321", key=hands.supabase_key("service_role", ref=None)),
+        _settings(supabase_url="http://127.0.0.1:54321", supabase_key=keys.supabase_key("service_role", ref=None)),
     ),
     # selection
     _seed("model_not_switched", "the conditional is the wrong way round", _FELL_BACK, _inversion),
@@ -440,7 +499,7 @@ FAULTS: tuple[Fault, ...] = (
     _seed("parameter_unknown", "the strength is sent under a name the model does not read", _SWITCHED, _omission),
     _seed("parameter_out_of_range", "99 steps are sent", _FAILED, _payload(num_inference_steps=99)),
     # generation
-    _seed("fal_key_rejected", "fal's key was cut when it was copied", _FAILED, _fal(key=hands.fal_key()[:40])),
+    _seed("fal_key_rejected", "fal's key was cut when it was copied", _FAILED, _settings(fal_key=keys.fal_key()[:40])),
     _seed("fal_balance_exhausted", "the balance with fal is used up", _FAILED, _fal(balance=False)),
     _seed("fal_rate_limited", "too many calls are under way", _FAILED, _fal(busy=True)),
     _seed(
@@ -451,9 +510,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _seed(
         "fal_image_unreadable",
-        "the photo was cut short on its way to the backend",
+        "Storage serves the photo cut short",
         _FAILED,
-        _sends(face_image=data_url(images.grey(900, 1200)[:-40])),
+        _project(damages=True),
     ),
     _seed(
         "fal_parameters_rejected",
@@ -467,9 +526,9 @@ FAULTS: tuple[Fault, ...] = (
         _FAILED,
         _all(_sends(prompt=f"{PROMPT}, gore"), _fal(forbidden=("gore",))),
     ),
-    _seed("fal_unavailable", "fal takes too long and says so", _FAILED, _fal(trouble=hands.timed_out())),
-    _seed("fal_unavailable", "fal breaks down", _FAILED, _fal(trouble=hands.server_error()), "error"),
-    _seed("fal_unavailable", "fal does not answer", _FAILED, _fal(trouble=FalDown("ReadTimeout", "")), "silent"),
+    _seed("fal_unavailable", "fal takes too long and says so", _FAILED, _fal(outage=504)),
+    _seed("fal_unavailable", "fal breaks down", _FAILED, _fal(outage=500), "error"),
+    _seed("fal_unavailable", "fal does not answer", _FAILED, _all(_fal(delay=1.0), _world(patience=0.3)), "silent"),
     _seed("fal_no_result", "fal answers without a picture", _FAILED, _fal(draws=False)),
     # beside the chain
     _seed("backend_stale", "the model was changed on disk and the backend was not restarted", _WRONG, _staleness),
@@ -477,7 +536,7 @@ FAULTS: tuple[Fault, ...] = (
         "backend_error",
         "the handler raises before a model is chosen",
         _REFUSED,
-        _world(account=Account(bug=TypeError("'<' not supported between instances of 'NoneType' and 'int'"))),
+        _project(coins=None),
     ),
     _seed("prompt_log_corrupt", "the prompt log was cut off in the middle", _SWITCHED, _world(spoil=_cut)),
     _seed("prompt_log_stale", "the prompt log cannot be written", _SWITCHED, _world(saves=False)),
@@ -493,7 +552,7 @@ FAULTS: tuple[Fault, ...] = (
         _SWITCHED,
         _world(spoil=_newest(generation_mode="text-to-image")),
     ),
-    _seed("environment_incomplete", "FAL_KEY is not set", _REFUSED, _shows_env(_fal(key=None))),
+    _seed("environment_incomplete", "FAL_KEY is not set", _REFUSED, _shows_env(_settings(fal_key=None))),
 )
 """In the order of the chain; of several faults of one check the first has no variant."""
 

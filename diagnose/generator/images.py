@@ -1,44 +1,35 @@
-"""Reads what a browser sends as a picture: base64, a data URL or bytes, down to its format and size.
-
-It looks at magic bytes and headers only; whether the rest is sound is for the model that loads it.
-"""
+"""Reads what browsers send as pictures, and makes of each the JPEG that is stored."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import struct
+import io
 from dataclasses import dataclass
 
 from diagnose.generator.broken import ImageUnusable
 
+FORMATS = ("JPEG", "PNG", "WEBP")
+EXTENSION, CONTENT_TYPE = "jpg", "image/jpeg"
+"""Whatever arrives is stored as this."""
 MIN_SIDE = 256
 MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+"""A file of a few kilobytes can claim to be gigabytes of pixels; Pillow knows only after it has unpacked them."""
 
-_TYPES = {"JPEG": ("jpg", "image/jpeg"), "PNG": ("png", "image/png"), "WEBP": ("webp", "image/webp")}
 _OTHERS = {b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypmif1": "HEIC", b"ftypavif": "AVIF"}
-# start of frame, all but the markers for tables that share the range
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that can be used."""
+    """An image as it is stored."""
 
     data: bytes
+    """A JPEG, upright, without what the camera wrote beside the pixels."""
     format: str
+    """What it was when it arrived."""
     width: int
     height: int
-
-    @property
-    def extension(self) -> str:
-        """How its file name ends."""
-        return _TYPES[self.format][0]
-
-    @property
-    def content_type(self) -> str:
-        """Its MIME type."""
-        return _TYPES[self.format][1]
 
 
 def decode(value: object) -> bytes:
@@ -50,72 +41,55 @@ def decode(value: object) -> bytes:
             f"Failed to convert base64 to image bytes: not a string but {_json_type(value)}", decoded=False
         )
     text = value.partition(",")[2] if value.startswith("data:") else value
+    if len(text) > MAX_BYTES * 3 // 2:
+        raise _unusable(f"Image file too large: {len(text)} base64 characters. Maximum: {MAX_BYTES} bytes")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ImageUnusable(f"Failed to convert base64 to image bytes: {error}", decoded=False) from None
 
 
-def inspect(data: bytes) -> Picture:
-    """The picture in these bytes. Raises ImageUnusable when it has another format or the wrong size."""
+def prepare(data: bytes) -> Picture:
+    """The picture in these bytes, turned upright and encoded anew. Raises ImageUnusable when there is none."""
+    from PIL import Image, ImageOps
+
     if len(data) > MAX_BYTES:
         raise _unusable(f"Image file too large: {len(data)} bytes. Maximum: {MAX_BYTES} bytes")
-    form = _format(data)
+    _supported(data)
     try:
-        width, height = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}[form](data)
-    except (struct.error, IndexError, ValueError):
-        raise _unusable(f"Invalid image file: cannot identify image file, its {form} header is broken") from None
-    if min(width, height) < MIN_SIDE:
-        raise _unusable(f"Image too small: {width}x{height}px. Minimum dimension: {MIN_SIDE}px")
-    return Picture(data, form, width, height)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            form = opened.format or ""
+            _fitting(*opened.size)
+            upright = ImageOps.exif_transpose(opened)
+            flat = upright.convert("RGB")
+    except ImageUnusable:
+        raise
+    except Exception as error:  # a hostile file makes Pillow's decoders raise nearly anything
+        raise _unusable(f"Invalid image file: {_reason(error)}") from None
+    stored = io.BytesIO()
+    flat.save(stored, "JPEG", quality=92)
+    return Picture(stored.getvalue(), form, *flat.size)
 
 
-def whole(data: bytes) -> bool:
-    """Whether a picture has its end, without which no library loads it."""
-    if data.startswith(b"\xff\xd8"):
-        return data.rstrip(b"\x00").endswith(b"\xff\xd9")
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" in data[-16:]
-    return len(data) >= 12 and len(data) >= 8 + int(struct.unpack("<I", data[4:8])[0])
-
-
-def _format(data: bytes) -> str:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
+def _supported(data: bytes) -> None:
     other = "GIF" if data[:4] == b"GIF8" else _OTHERS.get(data[4:12])
     if other:
-        raise _unusable(f"Unsupported image format: {other}. Supported: {', '.join(_TYPES)}")
-    raise _unusable("Invalid image file: cannot identify image file")
+        raise _unusable(f"Unsupported image format: {other}. Supported: {', '.join(FORMATS)}")
 
 
-def _png(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
+def _fitting(width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise _unusable(f"Image too small: {width}x{height}px. Minimum dimension: {MIN_SIDE}px")
+    if width * height > MAX_PIXELS:
+        raise _unusable(f"Image has too many pixels: {width}x{height}px. Maximum: {MAX_PIXELS / 1e6:.0f} megapixels")
 
 
-def _jpeg(data: bytes) -> tuple[int, int]:
-    at = 2
-    while data[at] == 0xFF:
-        marker, length = data[at + 1], struct.unpack(">H", data[at + 2 : at + 4])[0]
-        if marker in _FRAMES:
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        at += 2 + length
-    raise ValueError("no frame")
+def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
 
-
-def _webp(data: bytes) -> tuple[int, int]:
-    if data[12:16] == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if data[12:16] == b"VP8L":
-        bits = struct.unpack("<I", data[21:25])[0]
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = struct.unpack("<HH", data[26:30])
-    return width & 0x3FFF, height & 0x3FFF
+    if isinstance(error, UnidentifiedImageError):
+        return "cannot identify image file"
+    return str(error) or type(error).__name__
 
 
 def _unusable(text: str) -> ImageUnusable:
@@ -124,18 +98,3 @@ def _unusable(text: str) -> ImageUnusable:
 
 def _json_type(value: object) -> str:
     return {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
-
-
-def grey(width: int, height: int) -> bytes:
-    """A plain grey JPEG of this size, for a demo that carries no picture of anybody."""
-    tables = b"\xff\xdb" + struct.pack(">HB", 67, 0) + bytes([16] * 64)
-    frame = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
-    # one code word each: "the same brightness as the block before" and "nothing more in this block"
-    codes = b"".join(
-        b"\xff\xc4" + struct.pack(">HB", 20, kind) + b"\x01" + bytes(15) + b"\x00" for kind in (0x00, 0x10)
-    )
-    scan = b"\xff\xda" + struct.pack(">HB", 8, 1) + b"\x01\x00\x00\x3f\x00"
-    bits = 2 * -(-width // 8) * -(-height // 8)
-    body = bytes(bits // 8) + (bytes([0xFF >> bits % 8]) if bits % 8 else b"")
-    header = b"\xff\xe0" + struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0101, 0, 1, 1, 0, 0)
-    return b"\xff\xd8" + header + tables + frame + codes + scan + body + b"\xff\xd9"

@@ -7,6 +7,7 @@ profile says, exactly as the backends do that this tool was written for.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +29,19 @@ PRICE = 75
 MAX_IMAGES = 3
 """As many as an edit model that takes several is sent."""
 
+MAX_PICTURES = 4
+"""As many as one request may ask for."""
+IMAGE_SIZES = {
+    "1:1": "square_hd",
+    "3:4": "portrait_4_3",
+    "9:16": "portrait_16_9",
+    "4:3": "landscape_4_3",
+    "16:9": "landscape_16_9",
+}
+"""fal's names of the aspect ratios, for pictures that no photo gives a shape."""
+
+MAX_PROMPT = 10_000
+
 NO_IMAGE = (
     "Missing required image. This is an image-to-image pipeline - please provide at least one image"
     " (face_image, product_images, or background_image)."
@@ -42,7 +56,8 @@ class User:
     """Who asks."""
 
     id: str
-    coins: int
+    coins: int | None
+    """None where nothing is charged."""
 
 
 class Accounts(Protocol):
@@ -51,12 +66,15 @@ class Accounts(Protocol):
     def admit(self, token: str) -> User:
         """The user behind a token. Raises RequestRefused."""
 
-    def charge(self, user: User, price: int) -> int:
-        """Takes the price; the coins that remain."""
+    def charge(self, user: User, price: int) -> int | None:
+        """Takes the price; the coins that remain, or None where nothing is charged."""
 
 
 class Storage(Protocol):
     """Keeps pictures where fal can fetch them."""
+
+    def ready(self) -> None:
+        """Raises NotConfigured when nothing can be stored."""
 
     def upload(self, bucket: str, path: str, data: bytes, content_type: str) -> None:
         """Stores a picture. Raises StorageFault."""
@@ -109,35 +127,53 @@ class Hands:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What arrived. Images stand in the body as base64, data URLs or, of a multipart request, bytes."""
+    """What arrived. Images stand in the body as base64 or data URLs, or as files where they came as multipart."""
 
     id: str
     body: Mapping[str, Any]
     token: str = ""
     content_type: str = "application/json"
-    file_name: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a multipart request."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of the pictures, beside the images."""
+
+    prompt: str
     count: int = 1
     """Pictures wanted: one call to fal each."""
+    aspect_ratio: str = ""
+    payload: Mapping[str, float] = field(default_factory=dict)
+    """Values of the payload that the request itself gives."""
 
 
 Choose = Callable[[Rule, Prerequisites], Selected | Refused]
-Build = Callable[[Profile, str, Selected, Sequence[str]], dict[str, Any]]
+Build = Callable[[Profile, Wish, Selected, Sequence[str]], dict[str, Any]]
 
 
-def build(profile: Profile, prompt: str, chosen: Selected, urls: Sequence[str]) -> dict[str, Any]:
+def build(profile: Profile, wish: Wish, chosen: Selected, urls: Sequence[str]) -> dict[str, Any]:
     """The body for fal.
 
     It sends `image_strength`, which the profile names, and the same value as `strength`, which fal's FLUX.1
     image-to-image models read: an unknown key is ignored there without a word.
     """
+    payload = {**profile.payload, **wish.payload}
     if chosen.mode != IMAGE_TO_IMAGE:
-        common = {key: value for key, value in profile.payload.items() if "strength" not in key}
-        return {"prompt": prompt, "image_size": "square_hd", **common}
+        common = {key: value for key, value in payload.items() if "strength" not in key}
+        return {"prompt": wish.prompt, "image_size": IMAGE_SIZES.get(wish.aspect_ratio, "square_hd"), **common}
     several = profile.image_key == "image_urls"
     body = {
-        "prompt": prompt,
+        "prompt": wish.prompt,
         profile.image_key: list(urls[:MAX_IMAGES]) if several else urls[0],
-        **profile.payload,
+        **payload,
     }
     if "image_strength" in body:
         body.setdefault("strength", body["image_strength"])
@@ -188,7 +224,7 @@ class Outcome:
     status: int = 500
     """The answer's HTTP status."""
     answer: Mapping[str, Any] = field(default_factory=dict)
-    prompt: str = ""
+    wish: Wish = Wish("")
     received: tuple[Received, ...] = ()
     carried: Carried = Carried()
     chosen: Selected | Refused | None = None
@@ -210,14 +246,17 @@ def generate(request: Request, code: Code, hands: Hands) -> Outcome:
     """One request, from its fields to its answer. The outcome tells of a broken link; only bugs raise."""
     outcome = Outcome(request, hands.clock())
     try:
-        user, prompt = _admit(request, hands)
+        user, wish = _admit(request, code.profile, hands)
+        received = tuple(image_fields(request, code.profile))
+        hands.model.ready()
+        if received:
+            hands.storage.ready()
     except RequestRefused as refusal:
         hands.log(events.Refused(refusal))
         return _refused(outcome, refusal.status, str(refusal))
-    received = tuple(image_fields(request, code.profile))
-    _announce(request, received, hands.log)
-    carried = _carry(received, user, request, code.profile, hands)
-    outcome = replace(outcome, prompt=prompt, received=received, carried=carried)
+    _announce(received, hands.log)
+    carried = _carry(received, user, wish, code.profile, hands)
+    outcome = replace(outcome, wish=wish, received=received, carried=carried)
     rule = Rule(code.profile.image_to_image, code.profile.text_to_image, code.profile.fallback)
     chosen = code.choose(rule, Prerequisites(bool(received), outcome.init_image_url))
     outcome = replace(outcome, chosen=chosen)
@@ -225,19 +264,18 @@ def generate(request: Request, code: Code, hands: Hands) -> Outcome:
         return _refused(outcome, *_why_refused(carried))
     if carried.fault is not None:
         hands.log(events.FellBack(said(carried.fault)))
-    body = code.build(code.profile, prompt, chosen, carried.urls)
+    body = code.build(code.profile, wish, chosen, carried.urls)
     outcome = replace(outcome, sent=body)
-    hands.log(events.Chosen(user.id, user.coins, chosen.mode, chosen.model, outcome.init_image_url, prompt, body))
+    hands.log(events.Chosen(user.id, user.coins, chosen.mode, chosen.model, outcome.init_image_url, wish.prompt, body))
     return _draw(outcome, chosen, body, user, hands)
 
 
 def image_fields(request: Request, profile: Profile) -> Iterable[Received]:
     """The images of a request, most wanted first; fields that the profile does not name are not looked at."""
-    names = (profile.multipart_field,) if request.content_type.startswith("multipart/") else profile.image_fields
-    for name in names:
+    for name in dict.fromkeys((*profile.image_fields, profile.multipart_field)):
         given = request.body.get(name)
         category = "upload" if name == profile.multipart_field else name.partition("_")[0]
-        if isinstance(given, list):
+        if isinstance(given, (list, tuple)):
             yield from (Received(f"{name.removesuffix('s')}[{at}]", category, value) for at, value in enumerate(given))
         elif given:
             yield Received(name, category, given)
@@ -248,41 +286,71 @@ def said(fault: BrokenLink) -> str:
     return f"Failed to upload image to Supabase Storage: {fault}" if isinstance(fault, StorageFault) else str(fault)
 
 
-def _admit(request: Request, hands: Hands) -> tuple[User, str]:
+def _admit(request: Request, profile: Profile, hands: Hands) -> tuple[User, Wish]:
     user = hands.accounts.admit(request.token)
-    if user.coins < PRICE:
+    if user.coins is not None and user.coins < PRICE:
         need = f"You need at least {PRICE} coins to generate images."
         raise RequestRefused(403, f"Insufficient coins. {need} Please top up to continue.")
-    prompt = request.body.get("prompt")
+    return user, _wish(request.body, profile)
+
+
+def _wish(body: Mapping[str, Any], profile: Profile) -> Wish:
+    """What the request asks for. Raises RequestRefused where it asks for nothing that can be done."""
+    prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         raise RequestRefused(422, "Missing required field: prompt")
-    hands.model.ready()
-    return user, prompt
+    if len(prompt) > MAX_PROMPT:
+        raise RequestRefused(422, f"prompt is too long: {len(prompt)} characters. Maximum: {MAX_PROMPT}")
+    count = _number(body, "num_images") or 1
+    if count not in range(1, MAX_PICTURES + 1):
+        raise RequestRefused(422, f"num_images must be a whole number from 1 to {MAX_PICTURES}")
+    given = {key: _number(body, key) for key, meant in profile.payload.items() if isinstance(meant, (int, float))}
+    payload = {key: value for key, value in given.items() if value is not None}
+    return Wish(_encodable(prompt), int(count), _encodable(str(body.get("aspect_ratio") or "")[:20]), payload)
 
 
-def _announce(request: Request, received: Sequence[Received], log: Log) -> None:
-    if request.content_type.startswith("multipart/"):
-        for image in received:
-            log(events.FileReceived(request.file_name, len(image.value) if isinstance(image.value, bytes) else 0))
-        return
+def _encodable(text: str) -> str:
+    """JSON can escape half a character, which no file and no request can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _number(body: Mapping[str, Any], key: str) -> float | None:
+    """A number of the request; a form sends it as text, and an empty field as nothing."""
+    value = body.get(key)
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise RequestRefused(422, f"{key} must be a number")
+    return int(number) if number.is_integer() else number
+
+
+def _announce(received: Sequence[Received], log: Log) -> None:
+    for image in received:
+        if isinstance(image.value, File):
+            log(events.FileReceived(image.value.name, len(image.value.data)))
     categories = [image.category for image in received]
-    log(events.ImagesReceived(categories.count("product"), "face" in categories, "background" in categories))
+    if "upload" not in categories:
+        log(events.ImagesReceived(categories.count("product"), "face" in categories, "background" in categories))
 
 
-def _carry(received: Sequence[Received], user: User, request: Request, profile: Profile, hands: Hands) -> Carried:
+def _carry(received: Sequence[Received], user: User, wish: Wish, profile: Profile, hands: Hands) -> Carried:
     """Every image to its public address; the first that is lost ends it for all, as a single `try` does."""
     urls: list[str] = []
     first: str | None = None
     for image in received:
         path = None
         try:
-            data = images.decode(image.value)
-            hands.log(events.Preprocessing(image.name, str(request.body.get("aspect_ratio", "9:16"))))
-            picture = images.inspect(data)
-            hands.log(events.Preprocessed(image.name, picture.format, picture.width, picture.height, len(data)))
-            path = f"{user.id}/{image.category}/{hands.new_id()}.{picture.extension}"
-            hands.log(events.Uploading(image.name, profile.bucket, path, len(data), picture.content_type))
-            hands.storage.upload(profile.bucket, path, data, picture.content_type)
+            data = image.value.data if isinstance(image.value, File) else images.decode(image.value)
+            hands.log(events.Preprocessing(image.name, wish.aspect_ratio or "as it is"))
+            picture = images.prepare(data)
+            hands.log(events.Preprocessed(image.name, picture))
+            path = f"{user.id}/{image.category}/{hands.new_id()}.{images.EXTENSION}"
+            hands.log(events.Uploading(image.name, profile.bucket, path, len(picture.data), images.CONTENT_TYPE))
+            hands.storage.upload(profile.bucket, path, picture.data, images.CONTENT_TYPE)
         except (ImageUnusable, StorageFault) as fault:
             hands.log(events.ImageLost(image.name, profile.bucket, path, fault))
             return Carried((), profile.bucket, path, fault)
@@ -297,7 +365,7 @@ def _draw(outcome: Outcome, chosen: Selected, body: Mapping[str, Any], user: Use
     """Asks fal for every picture, and answers."""
     pictures: list[str] = []
     troubles: list[str] = []
-    count = outcome.request.count
+    count = outcome.wish.count
     for number in range(1, count + 1):
         hands.log(events.Sending(number, count, chosen.mode, chosen.model, outcome.init_image_url, body))
         try:
@@ -318,9 +386,10 @@ def _draw(outcome: Outcome, chosen: Selected, body: Mapping[str, Any], user: Use
             troubles += [] if answer.pictures else [f"image {number}: no image URL in the response"]
     if not pictures:
         return _failed(outcome, f"No images generated from Fal.ai. Last errors: {' | '.join(troubles)}", hands)
-    hands.log(events.Generated(len(pictures), count, user.id, PRICE))
+    hands.log(events.Generated(len(pictures), count, user.id, PRICE if user.coins is not None else 0))
     remaining = hands.accounts.charge(user, PRICE)
-    hands.log(events.Charged(user.id, remaining))
+    if remaining is not None:
+        hands.log(events.Charged(user.id, remaining))
     hands.log(events.Finished((hands.clock() - outcome.began).total_seconds()))
     info = _debug_info(outcome, chosen, body)
     return replace(
@@ -351,7 +420,7 @@ def _failed(outcome: Outcome, text: str, hands: Hands) -> Outcome:
 
 
 def _refused(outcome: Outcome, status: int, detail: str) -> Outcome:
-    return replace(outcome, status=status, answer={"detail": detail})
+    return replace(outcome, status=status, answer={"detail": detail, "request_id": outcome.request.id})
 
 
 def _why_refused(carried: Carried) -> tuple[int, str]:
@@ -368,8 +437,8 @@ def _why_refused(carried: Carried) -> tuple[int, str]:
 
 def _debug_info(outcome: Outcome, chosen: Selected, body: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "prompt_sent": outcome.prompt,
-        "prompt_length": len(outcome.prompt),
+        "prompt_sent": outcome.wish.prompt,
+        "prompt_length": len(outcome.wish.prompt),
         "model": chosen.model,
         "generation_mode": chosen.mode,
         "num_inference_steps": body.get("num_inference_steps"),

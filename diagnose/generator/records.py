@@ -1,29 +1,20 @@
-"""Writes what happened: the log lines, and `prompt_log.json`.
+"""Says what happened: the log lines, and the entry of `prompt_log.json`.
 
-The words are those of the backends that this tool is asked about. `prompt_log.json` is written after the
-fact, and whole or not at all.
+The words are those of the backends that this tool is asked about. The entry is made after the fact, from what was
+really sent.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from diagnose.generator import events
 from diagnose.generator.broken import FalRefused, ImageUnusable, NotConfigured, StorageBroken, StorageFault
 from diagnose.generator.pipeline import Outcome, pretty, said
 from diagnose.model import IMAGE_TO_IMAGE
 from diagnose.selection import Selected
-
-Form = Literal["plain", "json"]
 
 _RULE = "=" * 70
 
@@ -35,11 +26,12 @@ class Line(NamedTuple):
     logger: str
     text: str
 
-    def plain(self) -> str:
+    def plain(self, request_id: str | None = None) -> str:
         """As Python's default format writes it, or uvicorn's where the server speaks for itself."""
+        text = f"[{request_id}] {self.text}" if request_id else self.text
         if self.logger.startswith("uvicorn"):
-            return f"{self.level + ':':<10}{self.text}"
-        return f"{self.level}:{self.logger}:{self.text}"
+            return f"{self.level + ':':<10}{text}"
+        return f"{self.level}:{self.logger}:{text}"
 
 
 # The words.
@@ -48,8 +40,10 @@ class Line(NamedTuple):
 def words(event: events.Event) -> Iterator[Line]:
     """The log lines of one event."""
     match event:
-        case events.Started() | events.Stopped() | events.Served() | events.Crashed() | events.Exchanged():
-            yield from _server(event)
+        case events.Missing(setting):
+            yield Line("WARNING", "main", f"{setting} not found in environment variables")
+        case events.LogSetAside(file, place):
+            yield Line("WARNING", "main", f"{file} could not be read and was set aside as {place}")
         case events.Chosen() | events.Sending() | events.Answered() | events.CallFailed():
             yield from _fal(event)
         case (
@@ -80,7 +74,8 @@ def words(event: events.Event) -> Iterator[Line]:
             yield Line("ERROR", "fal_service", f"Error generating images with Fal.ai: {_one_line(text)}")
         case events.Generated(pictures, of, user, price):
             yield Line("INFO", "fal_service", f"Successfully generated {pictures}/{of} images from Fal.ai")
-            yield _main(f"Images generated successfully. Reducing coins by {price} for user {user}")
+            charged = f" Reducing coins by {price} for user {user}" if price else ""
+            yield _main(f"Images generated successfully.{charged}")
         case events.Charged(user, remaining):
             yield _main(f"Coins deducted. Remaining coins for user {user}: {remaining}")
         case events.Finished(seconds):
@@ -91,51 +86,19 @@ def words(event: events.Event) -> Iterator[Line]:
             yield Line("WARNING", "main", f"Failed to save prompt log: {text}")
 
 
-def _server(
-    event: events.Started | events.Stopped | events.Served | events.Crashed | events.Exchanged,
-) -> Iterator[Line]:
-    match event:
-        case events.Started(pid, url, missing):
-            yield from (Line("WARNING", "main", f"{name} not found in environment variables") for name in missing)
-            yield _uvicorn(f"Started server process [{pid}]")
-            yield _uvicorn("Waiting for application startup.")
-            yield _uvicorn("Application startup complete.")
-            yield _uvicorn(f"Uvicorn running on {url} (Press CTRL+C to quit)")
-        case events.Stopped(pid):
-            yield _uvicorn("Shutting down")
-            yield _uvicorn("Waiting for application shutdown.")
-            yield _uvicorn("Application shutdown complete.")
-            yield _uvicorn(f"Finished server process [{pid}]")
-        case events.Served(client, method, path, status):
-            text = f'{client} - "{method} {path} HTTP/1.1" {status} {_phrase(status)}'
-            yield Line("INFO", "uvicorn.access", text)
-        case events.Crashed(kind, text):
-            trace = (
-                "Exception in ASGI application\n"
-                "Traceback (most recent call last):\n"
-                '  File "/srv/app/backend/main.py", line 2731, in generate_image_saas\n'
-                "    return await run_in_threadpool(generate, request)\n"
-                f"{kind}: {text}"
-            )
-            yield Line("ERROR", "uvicorn.error", trace)
-        case events.Exchanged(method, url, status, protocol):
-            yield Line("INFO", "httpx", f'HTTP Request: {method} {url} "{protocol} {status} {_phrase(status)}"')
-
-
 def _image(
     event: events.Preprocessing | events.Preprocessed | events.Uploading | events.Uploaded | events.ImageLost,
 ) -> Iterator[Line]:
     match event:
         case events.Preprocessing(name, aspect):
             yield _main(f"🔄 Preprocessing {name} (target aspect: {_one_line(aspect)})...")
-        case events.Preprocessed(name, form, width, height, size):
-            yield Line(
-                "INFO",
-                "image_preprocessor",
-                f"✅ Input validation passed: {width}x{height}px, format: {form}",
-            )
+        case events.Preprocessed(name, picture):
+            size = f"{picture.width}x{picture.height}"
+            valid = f"✅ Input validation passed: {size}px, format: {picture.format}"
+            yield Line("INFO", "image_preprocessor", valid)
             yield _main(f"✅ {_spoken(name)} preprocessing complete:")
-            yield _main(f"   Final: {width}x{height} ({width * height / 1e6:.3f} MP), {_mb(size)} MB")
+            megapixels = picture.width * picture.height / 1e6
+            yield _main(f"   Final: {size} ({megapixels:.3f} MP), {_mb(len(picture.data))} MB")
         case events.Uploading(name, bucket, path, size, content_type):
             yield _main(f"📤 Uploading preprocessed {name} to Supabase Storage (size: {size} bytes)")
             yield _store("📤 Uploading image to Supabase Storage:")
@@ -214,7 +177,8 @@ def _fal(event: events.Chosen | events.Sending | events.Answered | events.CallFa
 
 def _chosen(event: events.Chosen) -> Iterator[Line]:
     using = f"Fal.ai {event.model} ({event.mode} mode)"
-    yield _main(f"Generating images for user {event.user} using {using}. Current coins: {event.coins}")
+    coins = "" if event.coins is None else f" Current coins: {event.coins}"
+    yield _main(f"Generating images for user {event.user} using {using}.{coins}")
     yield _main(_RULE)
     yield _main("GENERATION SUMMARY:")
     yield _main(_RULE)
@@ -283,44 +247,6 @@ def _one_line(text: str) -> str:
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-# The log.
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """Writes events as log lines, one write each, so that those of two requests interleave whole."""
-
-    stream: TextIO
-    clock: Callable[[], datetime]
-    form: Form = "plain"
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def write(self, event: events.Event, request_id: str | None = None) -> None:
-        """Takes down one event; JSON lines carry the request's id."""
-        text = "".join(self._worded(line, request_id) + "\n" for line in words(event))
-        with self._lock:
-            self.stream.write(text)
-            self.stream.flush()
-
-    def of(self, request_id: str) -> Callable[[events.Event], None]:
-        """The log of one request."""
-        return lambda event: self.write(event, request_id)
-
-    def _worded(self, line: Line, request_id: str | None) -> str:
-        if self.form == "plain":
-            return line.plain()
-        time = self.clock().isoformat()
-        record = {"asctime": time, "levelname": line.level, "name": line.logger, "message": line.text}
-        return json.dumps({**record, "request_id": request_id} if request_id else record, ensure_ascii=False)
-
-
 # The prompt log.
 
 
@@ -333,7 +259,7 @@ def entry(outcome: Outcome) -> dict[str, Any] | None:
     if not isinstance(chosen, Selected) or outcome.sent is None:
         return None
     categories = [image.category for image in outcome.received]
-    prompt = outcome.prompt
+    prompt = outcome.wish.prompt
     upload = {
         "status": carried.status,
         "bucket": carried.bucket,
@@ -364,58 +290,3 @@ def entry(outcome: Outcome) -> dict[str, Any] | None:
         "status": outcome.fal_status,
         "fal_request_id": outcome.fal_request_id,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class PromptLog:
-    """`prompt_log.json`: a JSON array, oldest entry first."""
-
-    path: Path
-    keep: int = 10
-    """How many entries stay; 0 keeps all."""
-
-    def append(self, new: Mapping[str, Any], now: datetime) -> Path | None:
-        """Adds an entry. Where the file was corrupt it is set aside first; its new place is the answer."""
-        entries, aside = self._read(now)
-        entries.append(dict(new))
-        self._write(entries[-self.keep :] if self.keep else entries)
-        return aside
-
-    def _read(self, now: datetime) -> tuple[list[Any], Path | None]:
-        try:
-            raw = self.path.read_bytes()
-        except FileNotFoundError:
-            return [], None
-        if not raw.strip():
-            return [], None
-        try:
-            entries = json.loads(raw.decode("utf-8-sig"))
-        except (ValueError, RecursionError):
-            entries = None
-        return (entries, None) if isinstance(entries, list) else ([], self._set_aside(now))
-
-    def _set_aside(self, now: datetime) -> Path:
-        stamp = now.strftime("%Y%m%dT%H%M%S")
-        for attempt in range(1000):
-            place = self.path.with_name(f"{self.path.name}.corrupt-{stamp}{f'-{attempt}' if attempt else ''}")
-            try:
-                place.open("x").close()
-            except FileExistsError:
-                continue
-            # the name is ours now, so nothing that anybody set aside before is replaced
-            self.path.replace(place)
-            return place
-        raise FileExistsError(f"no free name to set '{self.path}' aside")
-
-    def _write(self, entries: list[Any]) -> None:
-        target = Path(os.path.realpath(self.path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                json.dump(entries, file, indent=2, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
