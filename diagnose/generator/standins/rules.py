@@ -22,7 +22,7 @@ from diagnose.generator.standins import keys
 
 LIMIT = 50 * 1024 * 1024
 """The largest object that a project takes, whatever its buckets say."""
-KEPT = 32 * 1024 * 1024
+KEPT = 16 * 1024 * 1024
 """Bytes that stay in memory; the oldest objects make room. The real server keeps all."""
 BORN = datetime(2025, 1, 1, tzinfo=UTC)
 """When the buckets came to be that a project begins with."""
