@@ -628,13 +628,92 @@ def test_a_lock_that_is_never_free_is_an_error(name: str, tmp_path: Path, monkey
     assert numbers(path) == [0, 2]
 
 
+def queued(path: Path, keep: int) -> int:
+    return len(prompt_log._queues.get((path, PromptLog(path, keep)), ()))
+
+
 def test_a_thread_that_never_ends_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_log, "PATIENCE", 0.05)
-    with prompt_log._alone(tmp_path / "a.json"), ThreadPoolExecutor() as pool:
+    path = tmp_path / "a.json"
+    with prompt_log._door(path), ThreadPoolExecutor() as pool:
         assert pool.submit(PromptLog(tmp_path / "b.json").append, {"n": 1}, NOW).result() is None
         with pytest.raises(OSError, match="nothing was saved"):
-            pool.submit(PromptLog(tmp_path / "a.json").append, {"n": 1}, NOW).result()
-    assert not (tmp_path / "a.json").exists()
+            pool.submit(PromptLog(path).append, {"n": 1}, NOW).result()
+    assert not path.exists()
+    PromptLog(path).append({"n": 2}, NOW)
+    assert numbers(path) == [2]
+
+
+@both_forms
+@pytest.mark.parametrize(("keep", "kept"), [(0, 11), (8, 8), (20, 11), (1, 1)])
+def test_what_waits_is_written_together(
+    name: str, keep: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, log = tmp_path / name, PromptLog(tmp_path / name, keep)
+    log.append({"n": -1}, NOW)
+    real, synced = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(file) or real(file))
+    with ThreadPoolExecutor(10) as pool:
+        with prompt_log._door(path):
+            told = [pool.submit(log.append, {"n": number}, NOW) for number in range(10)]
+            while queued(path, keep) < 10:
+                time.sleep(0.001)
+        assert [one.result() for one in told] == [None] * 10
+    assert len(synced) == 1
+    found = numbers(path)
+    assert len(found) == len(set(found)) == kept
+    assert kept < 11 or set(found) == set(range(-1, 10))
+
+
+@both_forms
+def test_what_waits_fails_each_by_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, log = tmp_path / name, PromptLog(tmp_path / name, 0)
+    log.append({"n": -1}, NOW)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(10) as pool:
+        patch.setattr(os, "fsync", full)
+        with prompt_log._door(path):
+            told = [pool.submit(log.append, {"n": number}, NOW) for number in range(10)]
+            while queued(path, 0) < 10:
+                time.sleep(0.001)
+        errors = [one.exception() for one in told]
+    assert [error.errno for error in errors if isinstance(error, OSError)] == [errno.ENOSPC] * 10
+    assert len({id(error) for error in errors}) == 10
+    log.append({"n": 10}, NOW)
+    assert numbers(path) == [-1, 10]
+
+
+@both_forms
+def test_what_another_thread_has_taken_is_said_to_be_saved(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, log = tmp_path / name, PromptLog(tmp_path / name, 0)
+    real, reached, go_on = os.fsync, threading.Event(), threading.Event()
+
+    def slow(file: int) -> None:
+        reached.set()
+        go_on.wait()
+        real(file)
+
+    with ThreadPoolExecutor(2) as pool:
+        with filelock.FileLock(tmp_path / f".{name}.lock"):
+            first = pool.submit(log.append, {"n": 0}, NOW)
+            while queued(path, 0) < 1:
+                time.sleep(0.001)
+            monkeypatch.setattr(os, "fsync", slow)
+            monkeypatch.setattr(prompt_log, "PATIENCE", 0.1)
+            second = pool.submit(log.append, {"n": 1}, NOW)
+            while queued(path, 0) < 2 and not second.done():
+                time.sleep(0.001)
+        reached.wait()
+        # long enough for the second to lose its patience while it is being written; what is said must be true anyhow
+        time.sleep(0.2)
+        go_on.set()
+        errors = [first.exception(), second.exception()]
+    assert sorted(numbers(path)) == [number for number, error in enumerate(errors) if error is None]
 
 
 @both_forms
@@ -646,8 +725,9 @@ def test_without_the_package_one_process_can_still_write(
         list(pool.map(lambda number: PromptLog(tmp_path / name, 0).append({"n": number}, NOW), range(200)))
     assert sorted(numbers(tmp_path / name)) == list(range(200))
     assert listing(tmp_path) == {name}
-    with pytest.raises(ImportError):
-        PromptLog(tmp_path / name).check(NOW)
+    for path in (tmp_path / name, tmp_path / "none"):
+        with pytest.raises(ImportError):
+            PromptLog(path).check(NOW)
 
 
 @both_forms

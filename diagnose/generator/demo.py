@@ -113,6 +113,7 @@ class Stage:
             write_source(world.source, folder / "source")
         if "prompt_log.json" not in world.files:
             prompt_log.unlink()
+        (folder / ".prompt_log.json.lock").unlink(missing_ok=True)  # nobody writes there any more
         return _paths(folder, world.files)
 
 

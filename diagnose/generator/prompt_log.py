@@ -12,6 +12,7 @@ Any number of threads and processes may write the same log. What is promised:
   Where `keep` makes lines go, the file is replaced as a whole, like an array.
 - Where writing fails, the `OSError` reaches the caller, the old file stands as it was, and nothing else is left.
 
+Entries of several threads that wait for the same log are written together, by the first of them whose turn it is.
 `append` looks at a long file's beginning and end only. `check` reads all of it, and belongs at the start of a server.
 """
 
@@ -25,10 +26,12 @@ import secrets
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,11 +48,28 @@ _BLOCK = 1024 * 1024
 _WINDOWS = os.name == "nt"
 _BOM = b"\xef\xbb\xbf"
 
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An entry that is not written yet. Any thread of this process may write it."""
+
+    entry: bytes
+    saved: bool = False
+
+
 _doors: dict[str, threading.Lock] = {}
-"""For each log the lock among the threads of this process: one of them at a time asks for the lock among processes."""
+"""For each file the lock among the threads of this process: one of them at a time asks for the lock among processes."""
+_queues: dict[tuple[Path, PromptLog], deque[_Waiting]] = {}
+
+
+def _forget() -> None:
+    _doors.clear()
+    _queues.clear()
+
+
 if hasattr(os, "register_at_fork"):
     # a thread that is not copied cannot open the door that it closed
-    os.register_at_fork(after_in_child=_doors.clear)
+    os.register_at_fork(after_in_child=_forget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +85,27 @@ class PromptLog:
 
         Without the package `filelock` it keeps apart the threads of this process only.
         """
-        entry = _line(new) if self._lines else _item(new)
+        waiting = _Waiting(_line(new) if self._lines else _item(new))
         target = self._target()
         target.parent.mkdir(parents=True, exist_ok=True)
         _size(target)
-        with _alone(target):
-            return self._append_line(target, entry, now) if self._lines else self._append_item(target, entry, now)
+        queue = _queues.setdefault((target, self), deque())
+        queue.append(waiting)
+        until = time.monotonic() + PATIENCE
+        try:
+            with _door(target):
+                if waiting.saved:
+                    return None
+                with _locked(target, until):
+                    return self._save(target, queue, now)
+        except BaseException as error:
+            if not _withdrawn(waiting, queue):
+                # the thread whose turn it is writes it at this moment, and only then is it known what came of it
+                with _door(target, patience=-1):
+                    if waiting.saved and isinstance(error, OSError):
+                        return None
+                    _withdrawn(waiting, queue)
+            raise
 
     def latest(self) -> dict[str, Any] | None:
         """The newest entry; None where there is none, or where the file is not a log of this form."""
@@ -80,7 +115,7 @@ class PromptLog:
                 return None
             if self._lines:
                 with target.open("rb") as file:
-                    return _newest(file)
+                    return _last_entry(file)
             entries = _array(target.read_bytes())
         except OSError:
             return None
@@ -91,11 +126,15 @@ class PromptLog:
         """Reads the whole log. What is corrupt is set aside, and its new place is the answer.
 
         Of JSON Lines whose last line is cut, that line is set aside alone; anything else goes as a whole file.
+        Needs the package `filelock`.
         """
+        # a server must not learn later, or never, that nothing keeps its processes apart
+        import_module("filelock")
         target = self._target()
         if not _size(target):
             return None
-        with _alone(target, must=True):
+        until = time.monotonic() + PATIENCE
+        with _door(target), _locked(target, until):
             _sweep(target)
             sound = _sound(target) if self._lines else _size(target)
             if not self._lines and _array(_read(target)) is None:
@@ -104,7 +143,7 @@ class PromptLog:
                 return None
             with _aside(target, sound, now) as place:
                 if sound:
-                    _replace(target, b"", (0, sound), b"")
+                    _replace(target, (0, sound), b"")
                 else:
                     target.unlink()
             return place
@@ -117,38 +156,59 @@ class PromptLog:
         # a replaced symbolic link would leave the file it stands for as it was
         return Path(os.path.realpath(self.path))
 
-    def _append_item(self, target: Path, item: bytes, now: datetime) -> Path | None:
+    def _save(self, target: Path, queue: deque[_Waiting], now: datetime) -> Path | None:
+        """Writes every entry that waits; where that fails they wait on, each to fail by itself."""
+        taken: list[_Waiting] = []
+        with suppress(IndexError):
+            while True:
+                taken.append(queue.popleft())
+        try:
+            new = [waiting.entry for waiting in taken]
+            aside = self._add_lines(target, new, now) if self._lines else self._add_items(target, new, now)
+        except BaseException:
+            queue.extendleft(reversed(taken))
+            raise
+        for waiting in taken:
+            waiting.saved = True
+        return aside
+
+    def _add_items(self, target: Path, new: list[bytes], now: datetime) -> Path | None:
         if self.keep <= 0 and _size(target) > _SHORT and (end := _closing(target)):
-            _replace(target, b"", (0, end), b",\n  " + item + b"\n]")
+            _replace(target, (0, end), b"".join(b",\n  " + item for item in new) + b"\n]")
             return None
-        items = _items(_read(target))
-        if items is None:
+        old = _items(_read(target))
+        if old is None:
             with _aside(target, 0, now) as place:
-                _replace(target, b"[\n  ", (0, 0), item + b"\n]")
+                _replace(target, (0, 0), self._written(new))
             return place
-        items.append(item)
-        kept = items[-self.keep :] if self.keep > 0 else items
-        _replace(target, b"[\n  ", (0, 0), b",\n  ".join(kept) + b"\n]")
+        _replace(target, (0, 0), self._written(old + new))
         return None
 
-    def _append_line(self, target: Path, line: bytes, now: datetime) -> Path | None:
+    def _written(self, items: list[bytes]) -> bytes:
+        return b"[\n  " + b",\n  ".join(self._newest(items)) + b"\n]"
+
+    def _newest(self, entries: list[bytes]) -> list[bytes]:
+        return entries[-self.keep :] if self.keep > 0 else entries
+
+    def _add_lines(self, target: Path, new: list[bytes], now: datetime) -> Path | None:
         size = _size(target)
         end = _whole(target, size)
+        begin = self._surplus(target, end, len(new))
+        lines = b"".join(self._newest(new))
         if end < size:
             with _aside(target, end, now) as place:
-                _replace(target, b"", (self._surplus(target, end), end), line)
+                _replace(target, (begin, end), lines)
             return place
-        begin = self._surplus(target, end)
         if begin < end and not _ended(target):
-            line = b"\n" + line
+            lines = b"\n" + lines
         if begin or not size:
-            _replace(target, b"", (begin, end), line)
+            _replace(target, (begin, end), lines)
         else:
-            _add(target, line)
+            _add(target, lines)
         return None
 
-    def _surplus(self, target: Path, end: int) -> int:
-        """Where the lines begin that stay beside a new one."""
+    def _surplus(self, target: Path, end: int, new: int) -> int:
+        """Where the lines begin that stay beside new ones."""
         if self.keep <= 0 or not end:
             return 0
         starts, at = [], 0
@@ -157,7 +217,8 @@ class PromptLog:
                 if at < end and line.strip():
                     starts.append(at)
                 at += len(line)
-        return 0 if len(starts) < self.keep else [*starts, end][len(starts) - self.keep + 1]
+        surplus = len(starts) + new - self.keep
+        return 0 if surplus <= 0 else [*starts, end][min(surplus, len(starts))]
 
 
 # The two forms.
@@ -267,7 +328,7 @@ def _sound(target: Path) -> int:
     return at
 
 
-def _newest(file: BinaryIO) -> dict[str, Any] | None:
+def _last_entry(file: BinaryIO) -> dict[str, Any] | None:
     end = size = file.seek(0, os.SEEK_END)
     while end > 0:
         begin = _last_line(file, end)
@@ -285,39 +346,43 @@ def _newest(file: BinaryIO) -> dict[str, Any] | None:
 # The file.
 
 
-@contextmanager
-def _alone(target: Path, must: bool = False) -> Iterator[None]:
-    """Keeps every other writer of a log out."""
+def _withdrawn(waiting: _Waiting, queue: deque[_Waiting]) -> bool:
     try:
-        from filelock import FileLock, Timeout
-    except ImportError:
-        if must:
-            raise
-        with _door(target):
-            yield
-        return
-    began = time.monotonic()
-    with _door(target):
-        lock = FileLock(target.with_name(f".{target.name}.lock"))
-        try:
-            lock.acquire(timeout=max(0.0, began + PATIENCE - time.monotonic()), poll_interval=_POLL)
-        except Timeout:
-            raise _busy(target) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        queue.remove(waiting)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager
-def _door(target: Path) -> Iterator[None]:
+def _door(target: Path, patience: float | None = None) -> Iterator[None]:
+    """Keeps every other thread of this process out."""
     door = _doors.setdefault(os.path.normcase(target), threading.Lock())
-    if not door.acquire(timeout=PATIENCE):
+    if not door.acquire(timeout=PATIENCE if patience is None else patience):
         raise _busy(target)
     try:
         yield
     finally:
         door.release()
+
+
+@contextmanager
+def _locked(target: Path, until: float) -> Iterator[None]:
+    """Keeps every other process out."""
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError:
+        yield
+        return
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=max(0.0, until - time.monotonic()), poll_interval=_POLL)
+    except Timeout:
+        raise _busy(target) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _busy(target: Path) -> OSError:
@@ -344,11 +409,11 @@ def _read(target: Path) -> bytes:
         return b""
 
 
-def _add(target: Path, line: bytes) -> None:
-    """Adds a line to JSON Lines, or leaves them as they were."""
+def _add(target: Path, lines: bytes) -> None:
+    """Adds to JSON Lines, or leaves them as they were."""
     with target.open("rb+", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
-        rest = memoryview(line)
+        rest = memoryview(lines)
         try:
             while rest:
                 rest = rest[file.write(rest) :]
@@ -359,15 +424,14 @@ def _add(target: Path, line: bytes) -> None:
             raise
 
 
-def _replace(target: Path, head: bytes, kept: tuple[int, int], tail: bytes) -> None:
-    """Puts a new file in the old one's place: a head, what is kept of the old one, and a tail."""
+def _replace(target: Path, kept: tuple[int, int], new: bytes) -> None:
+    """Puts a new file in the old one's place: what is kept of the old one, and what is new."""
     _sweep(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with _created(temporary, target) as file:
-            file.write(head)
             _copy(target, kept, file)
-            file.write(tail)
+            file.write(new)
             file.flush()
             os.fsync(file.fileno())
         _move(temporary, target)
