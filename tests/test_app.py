@@ -397,6 +397,19 @@ def test_slow_pictures_hold_up_nothing_else(served: Served) -> None:
         assert {one.result().status_code for one in under_way} == {200}
 
 
+def test_a_server_that_stops_tells_whoever_waits(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, serving(tmp_path) as served:
+        services = served.built.backend.site.breaker.services  # type: ignore[union-attr]
+        services.fal.account = replace(services.fal.account, delay=30)
+        # by a client of its own, since the other closes before the answer comes
+        url = str(served.http.base_url.join("/api/generate-image"))
+        waiting = pool.submit(httpx.post, url, json={"prompt": "p"}, timeout=60)
+        while "Sending text-to-image request" not in served.log():
+            time.sleep(0.05)
+    assert waiting.result().status_code == 503
+    assert waiting.result().json()["detail"].startswith("the backend is stopping")
+
+
 # The command.
 
 

@@ -5,6 +5,7 @@ What it shows of a request, its page and the diagnosis beside a batch, is a hand
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -190,7 +191,7 @@ def build(backend: Backend) -> FastAPI:
     )
     app.state.backend = backend
     app.state.in_flight = 0
-    app.state.threads = None
+    app.state.threads = anyio.CapacityLimiter(THREADS)
     app.add_middleware(
         CORSMiddleware,
         allow_origin_regex=_LOCAL_ORIGIN,
@@ -359,8 +360,6 @@ async def _generate(given: Request, request: HttpRequest, backend: Backend) -> O
     state = request.app.state
     if state.in_flight >= MAX_IN_FLIGHT:
         raise HTTPException(503, "too many pictures are being made; try again in a minute", {"retry-after": "60"})
-    if state.threads is None:
-        state.threads = anyio.CapacityLimiter(THREADS)
     state.in_flight += 1
     try:
         outcome = await anyio.to_thread.run_sync(backend.run, given, limiter=state.threads)
@@ -428,7 +427,7 @@ class _Entrance:
         self._backend.journal.enter(request_id)
         scope.setdefault("state", {})["request_id"] = request_id
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        size = 0
+        size, begun = 0, False
 
         async def bounded() -> Message:
             nonlocal size
@@ -439,7 +438,9 @@ class _Entrance:
             return message
 
         async def named(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 extra = {**_HEADERS, "x-request-id": request_id}
                 pairs = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
                 message = {**message, "headers": [*message["headers"], *pairs]}
@@ -447,10 +448,22 @@ class _Entrance:
 
         refusal = _unwelcome(scope, headers)
         if refusal is not None:
-            response = JSONResponse({"detail": refusal[1], "request_id": request_id}, refusal[0])
-            await response(scope, receive, named)
+            await _answer(*refusal, request_id)(scope, receive, named)
             return
-        await self._app(scope, bounded, named)
+        try:
+            await self._app(scope, bounded, named)
+        except asyncio.CancelledError:
+            # the server stops, and this was not done within its grace
+            if not begun:
+                self._backend.journal(events.Interrupted())
+                await _answer(503, "the backend is stopping; no picture was waited for", request_id)(
+                    scope, receive, named
+                )
+            raise
+
+
+def _answer(status: int, detail: str, request_id: str) -> Response:
+    return JSONResponse({"detail": detail, "request_id": request_id}, status)
 
 
 def _unwelcome(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> tuple[int, str] | None:

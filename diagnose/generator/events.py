@@ -26,6 +26,11 @@ class LogSetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The server stopped while the request was under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRefused:
     """The auth service did not accept the caller's token."""
 
@@ -207,7 +212,7 @@ class SaveFailed:
 
 
 Event = (
-    Missing | LogSetAside | TokenRefused | Refused | ImagesReceived | FileReceived
+    Missing | LogSetAside | Interrupted | TokenRefused | Refused | ImagesReceived | FileReceived
     | Preprocessing | Preprocessed | Uploading | Uploaded | ImageLost | FellBack | Chosen | Sending | Answered
     | CallFailed | Probed | NothingGenerated | Generated | Charged | Finished | Saved | SaveFailed
 )  # fmt: skip

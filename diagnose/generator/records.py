@@ -42,6 +42,8 @@ def words(event: events.Event) -> Iterator[Line]:
     match event:
         case events.Missing(setting):
             yield Line("WARNING", "main", f"{setting} not found in environment variables")
+        case events.Interrupted():
+            yield Line("WARNING", "main", "The server is stopping; this request was not waited for")
         case events.LogSetAside(file, place):
             yield Line("WARNING", "main", f"{file} could not be read and was set aside as {place}")
         case events.Chosen() | events.Sending() | events.Answered() | events.CallFailed():

@@ -57,12 +57,12 @@ def address(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server(app: Any) -> uvicorn.Server:
-    """A server of this app; its loggers are left as they are."""
+def server(app: Any, grace: int = 5) -> uvicorn.Server:
+    """A server of this app; its loggers are left as they are. What is under way when it stops has `grace` seconds to end."""
     import uvicorn
 
     config = uvicorn.Config(
-        app, log_config=None, interface="asgi3", server_header=False, timeout_graceful_shutdown=5, ws="none"
+        app, log_config=None, interface="asgi3", server_header=False, timeout_graceful_shutdown=grace, ws="none"
     )
     return uvicorn.Server(config)
 
@@ -74,7 +74,7 @@ def running(app: Any, enter: Callable[[], object] = lambda: None) -> Iterator[st
     `enter` runs first in the server's thread, where context variables may be set for all that it serves.
     """
     bound = listen(LOOPBACK, 0)
-    held = server(app)
+    held = server(app, grace=1)
 
     def serve() -> None:
         enter()
