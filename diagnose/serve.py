@@ -125,6 +125,8 @@ def backend(options: Options, profile: Profile, say: Callable[[str], None], echo
         for name in made.settings.missing:
             journal(events.Missing(name))
         say(_about(embedded, made.settings.missing))
+        if not embedded and options.host not in app.LOCAL:
+            say(f"whoever reaches {options.host} can make pictures at your cost: there are no accounts here")
         yield Built(app.build(made), made)
 
 
@@ -264,21 +266,21 @@ class Site:
             written = _evidence(batch, Path(scratch))
             try:
                 bundle = collect.gather([*(file for file in files if file and file.is_file()), *written])
-                bundle.common += self._settings()
+                bundle.common += _given(batch.settings)
                 bundle.given.add("settings")
                 cases = normalise.cases(bundle, self.profile)
             except DiagnoseError:
                 return None
             return explain.diagnose(cases[0], notes=bundle.notes)
 
-    def _settings(self) -> list[Evidence]:
-        """What the backend was given: names, roles and shapes, read as they would be from a file."""
-        from diagnose.collect import settings
-        from diagnose.generator.hands import NAMES
 
-        given = self.backend.settings
-        lines = [f"{name}={getattr(given, key)}" for key, name in NAMES.items() if getattr(given, key)]
-        return settings.read("\n".join(lines), "(environment)")
+def _given(settings: Settings) -> list[Evidence]:
+    """What the backend was given: names, roles and shapes, read as they would be from a file."""
+    from diagnose.collect.settings import read
+    from diagnose.generator.hands import NAMES
+
+    lines = [f"{name}={getattr(settings, key)}" for key, name in NAMES.items() if getattr(settings, key)]
+    return read("\n".join(lines), "(environment)")
 
 
 def _evidence(batch: Batch, folder: Path) -> list[Path]:

@@ -46,7 +46,7 @@ KEPT = 50
 """Batches that can be looked at again."""
 MAX_ERRORS = 20
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 _HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self'; script-src 'self';"
@@ -65,6 +65,8 @@ class Batch:
 
     request: Request
     outcome: Outcome
+    settings: Settings
+    """What the backend was given when it ran."""
     errors: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -143,7 +145,7 @@ class Backend:
         request = replace(batch.request, body={key: _short(value) for key, value in batch.request.body.items()})
         received = tuple(replace(image, value=None) for image in batch.outcome.received)
         outcome = replace(batch.outcome, request=request, received=received)
-        self.batches[request.id] = Batch(request, outcome, tuple(self.stray))
+        self.batches[request.id] = Batch(request, outcome, batch.settings, tuple(self.stray))
         self.stray.clear()
         while len(self.batches) > KEPT:
             self.batches.popitem(last=False)
@@ -361,11 +363,12 @@ async def _generate(given: Request, request: HttpRequest, backend: Backend) -> O
     if state.in_flight >= MAX_IN_FLIGHT:
         raise HTTPException(503, "too many pictures are being made; try again in a minute", {"retry-after": "60"})
     state.in_flight += 1
+    settings = backend.settings
     try:
         outcome = await anyio.to_thread.run_sync(backend.run, given, limiter=state.threads)
     finally:
         state.in_flight -= 1
-    backend.keep(Batch(given, outcome))
+    backend.keep(Batch(given, outcome, settings))
     return outcome
 
 
@@ -374,9 +377,9 @@ def _allowed(request: HttpRequest, backend: Backend) -> None:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if backend.token and hmac.compare_digest(given.encode(), backend.token.encode()):
         return
-    near = request.client is not None and request.client.host in _LOCAL
+    near = request.client is not None and request.client.host in LOCAL
     # a proxy on this machine makes the whole world look near, and so does a name that was rebound to it
-    direct = "x-forwarded-for" not in request.headers and request.url.hostname in _LOCAL
+    direct = "x-forwarded-for" not in request.headers and request.url.hostname in LOCAL
     if not (near and direct):
         raise HTTPException(403, "only this machine, or a caller with the debug token, may see prompts")
 
@@ -474,6 +477,6 @@ def _unwelcome(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> t
     origin = headers.get("origin")
     if scope["method"] == "POST" and origin is not None:
         host = urlsplit(origin).hostname
-        if host not in _LOCAL and urlsplit(origin).netloc != headers.get("host"):
+        if host not in LOCAL and urlsplit(origin).netloc != headers.get("host"):
             return 403, "requests from another site's page are not taken"
     return None
