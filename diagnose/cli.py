@@ -637,7 +637,12 @@ def serve(profile_name: str | None, **options: Any) -> None:
     from diagnose import serve as server
 
     server.require_server()
-    server.run(server.Options(**options), _profile(profile_name), lambda text: click.echo(_safe(text)), sys.stderr)
+    try:
+        server.run(server.Options(**options), _profile(profile_name), lambda text: click.echo(_safe(text)), sys.stderr)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.stdout.flush()
+        os._exit(Exit.INTERRUPTED)  # threads that were given up would hold the process until fal answers
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,6 +123,8 @@ def build(table: Mapping[str, Any], where: str) -> Profile:
     for key, value in payload.items():
         if not isinstance(value, (str, int, float, bool)):
             raise ProfileError(f"profile '{where}': payload.{key} must be a string, a number or a boolean")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ProfileError(f"profile '{where}': payload.{key} must be a finite number")
     return _assemble(table, models, payload, fallback)
 
 

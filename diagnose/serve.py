@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from diagnose.generator.app import Backend, Batch, Visit
     from diagnose.generator.embedded import Breaker
     from diagnose.generator.hands import Settings
-    from diagnose.generator.pipeline import Hands
+    from diagnose.generator.pipeline import Hands, Request
     from diagnose.generator.prompt_log import PromptLog
     from diagnose.render.page import View
 
 ENV_FILES = (".env", "config.env")
 TOKEN = "DIAGNOSE_DEBUG_TOKEN"  # noqa: S105 - the name of a variable
 LOG = "backend.log"
+GRACE = 200
+"""Seconds that pictures under way have when the server stops: as long as fal may take, and a little more."""
+LOG_NAMES = (".json", ".jsonl", ".ndjson")
 SERVER = ("fastapi", "filelock", "jinja2", "PIL", "psutil", "python_multipart", "uvicorn")
 """The packages of the server extra, as they are imported."""
 
@@ -69,7 +72,8 @@ def environment() -> Mapping[str, str | None]:
     for name in reversed(ENV_FILES):
         if Path(name).is_file():
             try:
-                found |= dotenv_values(name, interpolate=False)
+                values = dotenv_values(name, interpolate=False)
+                found |= {key: value for key, value in values.items() if value is not None}
             except (OSError, ValueError) as error:
                 raise DiagnoseError(f"'{name}' cannot be read: {error}") from None
     return {**found, **os.environ}
@@ -80,9 +84,10 @@ def run(options: Options, profile: Profile, say: Callable[[str], None], echo: Te
     from diagnose.generator import serving
 
     with serving.listen(options.host, options.port) as bound, backend(options, profile, say, echo) as built:
-        say(f"serving {serving.address(bound)}  (log and prompt log in {options.data}; Ctrl-C stops it)")
+        say(f"serving {serving.address(bound)}  (records in {options.data}; Ctrl-C stops it)")
         built.backend.journal.enter()
-        serving.server(built.app).run(sockets=[bound])
+        # a picture that is being made is paid for: it is waited for and written down, unless Ctrl-C comes again
+        serving.server(built.app, grace=GRACE).run(sockets=[bound])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class Built:
 def backend(options: Options, profile: Profile, say: Callable[[str], None], echo: TextIO | None) -> Iterator[Built]:
     """A backend with its page, its records and, where no service is set, the stand-ins it talks to. Raises DiagnoseError."""
     from diagnose.generator import app, events, hands
+    from diagnose.generator.entrance import LOCAL
     from diagnose.generator.journal import Journal
     from diagnose.generator.pipeline import Code
     from diagnose.generator.prompt_log import PromptLog
@@ -104,6 +110,8 @@ def backend(options: Options, profile: Profile, say: Callable[[str], None], echo
     variables = environment()
     settings = hands.settings(variables)
     embedded = options.embedded or settings.empty
+    if options.prompt_log is not None and options.prompt_log.suffix.lower() not in LOG_NAMES:
+        raise DiagnoseError(f"'{options.prompt_log}': a prompt log's name ends in {', '.join(LOG_NAMES)}")
     log_file = _folder(options.data) / LOG
     stream, trouble = _opened(log_file)
     with stream, contextlib.ExitStack() as held:
@@ -116,17 +124,18 @@ def backend(options: Options, profile: Profile, say: Callable[[str], None], echo
         if aside is not None:
             say(f"{prompt_log.path} could not be read; it was set aside as {aside.name}, and a new one is begun")
             journal(events.LogSetAside(prompt_log.path.name, aside.name))
-        made = app.Backend(
-            Code(profile), _real(settings, journal), prompt_log, journal, settings, embedded, token=variables.get(TOKEN)
-        )
-        site = made.site = Site(made, profile, None if trouble else log_file)
+        standing = app.Standing(Code(profile), _real(settings, journal), settings)
+        made = app.Backend(standing, prompt_log, journal, embedded, token=variables.get(TOKEN))
+        site = made.site = Site(made, profile)
         if embedded:
             site.breaker = made.switch = held.enter_context(_embedded(made, profile))
-        for name in made.settings.missing:
+        missing = made.standing.settings.missing
+        for name in missing:
             journal(events.Missing(name))
-        say(_about(embedded, made.settings.missing))
-        if not embedded and options.host not in app.LOCAL:
-            say(f"whoever reaches {options.host} can make pictures at your cost: there are no accounts here")
+        say(_about(embedded, missing))
+        if options.host not in LOCAL:
+            cost = "" if embedded else " at your cost"
+            say(f"whoever reaches {options.host} can make pictures{cost}: there are no accounts here")
         yield Built(app.build(made), made)
 
 
@@ -164,13 +173,14 @@ def _opened(file: Path) -> tuple[io.FileIO, str | None]:
 
 
 def _real(settings: Settings, log: Any) -> Hands:
-    import httpx
-
+    from diagnose.generator.client import client
     from diagnose.generator.hands import Anyone, Fal, SupabaseStorage
     from diagnose.generator.pipeline import Hands
 
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=40)
-    http = httpx.Client(limits=limits, timeout=20.0)
+    try:
+        http = client()
+    except (ValueError, ImportError) as error:
+        raise DiagnoseError(f"the proxy that the environment names cannot be used: {error}") from None
     return Hands(
         Anyone(), SupabaseStorage(settings, http), Fal(settings, http), log, datetime.now, lambda: str(uuid4())
     )
@@ -183,7 +193,7 @@ def _embedded(backend: Backend, profile: Profile) -> Iterator[Breaker]:
     from diagnose.generator.standins.services import Services
 
     world = sound(profile)
-    services = Services(world.project, world.fal, datetime.now, backend.hands.new_id)
+    services = Services(world.project, world.fal, datetime.now, backend.standing.hands.new_id)
     with services.serve() as transport:
         breaker = Breaker(backend, services, transport, profile)
         breaker.apply(None)
@@ -199,7 +209,6 @@ class Site:
 
     backend: Backend
     profile: Profile
-    log_file: Path | None
     breaker: Breaker | None = None
 
     def home(self, visit: Visit) -> str:
@@ -225,17 +234,17 @@ class Site:
         return self.breaker.services.picture(url) if self.breaker else None
 
     def _view(self, visit: Visit) -> View:
-        from diagnose.generator.embedded import breakable
         from diagnose.render import page
 
         links = registry.by_id()
-        breaks = [page.Break(fault.name, fault.title, str(links[fault.check].link)) for fault in breakable()]
+        faults = self.breaker.breakable if self.breaker else ()
+        breaks = [page.Break(fault.name, fault.title, str(links[fault.check].link)) for fault in faults]
         return page.View(
             visit.language,
             self.backend.embedded,
-            tuple(breaks) if self.breaker else (),
+            tuple(breaks),
             self.breaker.broken if self.breaker else None,
-            self.backend.settings.missing,
+            self.backend.standing.settings.missing,
             self._shown(visit.batch) if visit.batch else None,
             visit.prompt,
             visit.error,
@@ -260,18 +269,16 @@ class Site:
         return f"/pictures?url={quote(url, safe='')}" if self.backend.embedded else url
 
     def diagnosis(self, batch: Batch) -> Diagnosis | None:
-        """The ordinary answer to the evidence that this batch left; None where there is none to read."""
-        files = [self.log_file, self.backend.prompt_log.path]
+        """The ordinary answer to what this batch left, and nothing else did; None where there is none to read."""
         with tempfile.TemporaryDirectory(prefix="diagnose-batch-") as scratch:
-            written = _evidence(batch, Path(scratch))
             try:
-                bundle = collect.gather([*(file for file in files if file and file.is_file()), *written])
-                bundle.common += _given(batch.settings)
-                bundle.given.add("settings")
-                cases = normalise.cases(bundle, self.profile)
+                bundle = collect.gather(_evidence(batch, Path(scratch)))
             except DiagnoseError:
                 return None
-            return explain.diagnose(cases[0], notes=bundle.notes)
+            bundle.common += _given(batch.standing.settings)
+            bundle.given.add("settings")
+            case = normalise.cases(bundle, self.profile)[0]
+            return explain.diagnose(case, notes=bundle.notes)
 
 
 def _given(settings: Settings) -> list[Evidence]:
@@ -284,22 +291,43 @@ def _given(settings: Settings) -> list[Evidence]:
 
 
 def _evidence(batch: Batch, folder: Path) -> list[Path]:
-    """What only the browser saw: the request, the answer, and its own errors."""
-    outcome, request = batch.outcome, batch.request
-    sent: dict[str, Any] = {"method": "POST", "url": "/api/generate-image", "content_type": request.content_type}
-    files = {name: value for name, value in request.body.items() if _is_file(value)}
-    if request.content_type.startswith("multipart/"):
-        sent["fields"] = {name: value for name, value in request.body.items() if name not in files}
-        sent["files"] = [{"field": name, "name": one["file"]} for name, value in files.items() for one in _each(value)]
-    else:
-        sent["body"] = dict(request.body)
-    answer = {"status": outcome.status, "headers": {"x-request-id": request.id}, "body": dict(outcome.answer)}
-    texts = {"request.json": json.dumps(sent), "response.json": json.dumps(answer)}
+    """A batch as files: its own lines of the log, its entry, the request, the answer, and the browser's errors."""
+    from diagnose.generator.records import entry
+
+    texts = {
+        f"{LOG}[{batch.request.id[:8]}]": batch.log,
+        "request.json": json.dumps(_sent(batch.request)),
+        "response.json": json.dumps(_answered(batch)),
+    }
+    written = entry(batch.outcome)
+    if written is not None:
+        texts["prompt_log.json"] = json.dumps([written])
     if batch.errors:
         texts["console.txt"] = "\n".join(f"Uncaught {error['kind']}: {error['message']}" for error in batch.errors)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
+    files = [folder / name for name in texts]
+    if batch.standing.source is not None:
+        from diagnose.generator.demo import write_source
+
+        write_source(batch.standing.source, folder / "source")
+        files.append(folder / "source")
+    return files
+
+
+def _sent(request: Request) -> dict[str, Any]:
+    sent: dict[str, Any] = {"method": "POST", "url": "/api/generate-image", "content_type": request.content_type}
+    if not request.content_type.startswith("multipart/"):
+        return {**sent, "body": dict(request.body)}
+    files = {name: value for name, value in request.body.items() if _is_file(value)}
+    fields = {name: value for name, value in request.body.items() if name not in files}
+    parts = [{"field": name, "name": one["file"]} for name, value in files.items() for one in _each(value)]
+    return {**sent, "fields": fields, "files": parts}
+
+
+def _answered(batch: Batch) -> dict[str, Any]:
+    headers = {"x-request-id": batch.request.id}
+    return {"status": batch.outcome.status, "headers": headers, "body": dict(batch.outcome.answer)}
 
 
 def _is_file(value: object) -> bool:

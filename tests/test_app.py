@@ -23,13 +23,14 @@ import httpx
 import pytest
 
 from diagnose import profile, serve
-from diagnose.generator import app
-from diagnose.generator.embedded import breakable
+from diagnose.generator import app, entrance
+from diagnose.generator.embedded import Breaker
 from diagnose.generator.faults import data_url, photo
 from diagnose.generator.serving import listen, running
 
 SEED = profile.build(profile.BUILT_IN["seed"], "seed")
 I2I, T2I = SEED.image_to_image, SEED.text_to_image
+BREAKABLE = Breaker(None, None, None, SEED).breakable  # type: ignore[arg-type]  # they depend on the profile alone
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -196,13 +197,18 @@ def test_the_newest_prompt_is_for_this_machine_or_for_the_token(served: Served) 
     served.generate(prompt="a secret plan")
     path = "/api/debug/last-prompt"
     assert served.http.get(path).json()["enhanced_prompt"] == "a secret plan"
-    for headers in ({"x-forwarded-for": "203.0.113.9"}, {"host": "rebound.example"}):
+    for headers, status in (
+        ({"x-forwarded-for": "203.0.113.9"}, 403),
+        ({"via": "1.1 proxy"}, 403),
+        ({"origin": "http://localhost:3000"}, 403),
+        ({"host": "rebound.example"}, 421),
+    ):
         refused = served.http.get(path, headers=headers)
-        assert refused.status_code == 403
+        assert refused.status_code == status
         assert "secret" not in refused.text
     served.built.backend.token = "t0ken"
-    told = served.http.get(path, headers={"host": "rebound.example", "authorization": "Bearer t0ken"})
-    wrong = served.http.get(path, headers={"host": "rebound.example", "authorization": "Bearer token"})
+    told = served.http.get(path, headers={"via": "1.1 proxy", "authorization": "Bearer t0ken"})
+    wrong = served.http.get(path, headers={"via": "1.1 proxy", "authorization": "Bearer token"})
     served.built.backend.token = None
     assert (told.status_code, wrong.status_code) == (200, 403)
 
@@ -212,6 +218,7 @@ def test_a_strangers_page_cannot_act_here(served: Served) -> None:
     for path, origin, status in (
         ("/api/generate-image", "https://evil.example", 403),
         ("/break", "null", 403),
+        ("/break", "http://[", 403),
         ("/api/browser-errors", "https://evil.example", 403),
         ("/api/browser-errors", "http://localhost:3000", 204),
     ):
@@ -317,13 +324,13 @@ def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
 # What can break.
 
 
-@pytest.mark.parametrize("fault", breakable(), ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", BREAKABLE, ids=lambda fault: fault.name)
 def test_a_link_that_the_page_breaks_is_the_one_it_explains(served: Served, fault: Any) -> None:
     served.break_(fault.name)
     answer = served.generate(face_image=photo(600, 800), prompt="a chair, gore")
     shown = served.http.get(f"/batches/{answer.json()['request_id']}", headers={"accept-language": "en"})
     assert shown.status_code == 200
-    assert fault.check in shown.text
+    assert f"<code>{fault.check}</code>" in shown.text
     served.break_("")
     assert served.generate(face_image=photo(600, 800)).json()["debug_info"]["generation_mode"] == "image-to-image"
 
@@ -345,7 +352,84 @@ def test_an_error_in_the_browser_reaches_the_checklist(served: Served) -> None:
         assert refused.status_code == 422
 
 
+def test_the_diagnosis_is_of_the_very_batch(served: Served) -> None:
+    """Though all write one log, and whatever is broken or mended meanwhile."""
+    photo_, broken = photo(300, 300), data_url(b"GIF89a" + bytes(50))
+    kinds: list[tuple[dict[str, Any], str]] = [
+        ({"face_image": photo_}, "Photo used"),
+        ({}, "By design"),
+        ({"face_image": broken}, "Photo not used"),
+        ({"face_image": photo_, "num_images": 9}, "Refused"),
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: served.generate(**kinds[n % 4][0]), range(32)))
+    served.break_("storage_project_mismatch")
+    for n, answer in enumerate(answers):
+        shown = served.http.get(f"/batches/{answer.headers['x-request-id']}").text
+        verdict = re.search(r'class="pill[^>]*>.*?</svg>([^<]*)', shown, re.S)
+        assert verdict is not None
+        assert verdict[1].strip() == kinds[n % 4][1], answer.text
+
+
 # What strangers send.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": "p", "a": json.loads("[" * 400 + "]" * 400)},
+        {"prompt": "p", **{f"key{n}": "x" * 300 for n in range(5000)}},
+        {"prompt": "p", "a": "data:" + "x" * 2**20 + ","},
+        {"prompt": "p", "aspect_ratio": "\ud800", "note": "\ud800"},
+        {"prompt": "\ud800"},
+    ],
+    ids=["deep", "many", "long head", "half a character", "nothing but half a character"],
+)
+def test_odd_requests_are_answered_and_shown(served: Served, body: dict[str, Any]) -> None:
+    headers = {"content-type": "application/json"}
+    answer = served.http.post("/api/generate-image", content=json.dumps(body), headers=headers)
+    assert answer.status_code == 200
+    assert served.http.get(f"/batches/{answer.headers['x-request-id']}").status_code == 200
+    kept = served.built.backend.batches[answer.headers["x-request-id"]]
+    assert len(json.dumps(kept.request.body)) < 100_000
+    shown = served.http.post("/", content=json.dumps(body), headers=headers)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_a_body_that_never_ends_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "BODY_SECONDS", 0.3)
+    host, port = served.http.base_url.host, served.http.base_url.port
+    with socket.create_connection((host, port or 80), timeout=10) as slow:
+        slow.sendall(
+            f"POST /api/generate-image HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            "Content-Length: 1000\r\n\r\n{".encode()
+        )
+        assert b" 408 " in slow.recv(1000)
+
+
+def test_a_small_address_takes_small_bodies(served: Served) -> None:
+    content = b"[" + b"1," * 100_000 + b"1]"
+    answer = served.http.post("/api/browser-errors", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (413, "the request is larger than 64 KiB")
+    assert served.http.get("/pictures", params={"url": "http://["}).status_code == 404
+    assert served.http.get("/pictures").json()["request_id"]
+
+
+def test_what_nobody_caught_is_answered_and_logged(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_request: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served.built.backend, "run", broken)
+        answer = served.http.post(
+            "/api/generate-image", json={"prompt": "p"}, headers={"origin": "http://localhost:3000"}
+        )
+    request_id = answer.headers["x-request-id"]
+    assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error", "request_id": request_id})
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "ZeroDivisionError: a bug" in served.log()
+    log = served.data / "backend.log"
+    log.write_text(served.log().replace("Exception in ASGI application", "(told above)"), encoding="utf-8")
 
 
 def test_a_body_without_end_is_refused(served: Served) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from diagnose import schema
 from diagnose.generator import events, images
-from diagnose.generator.broken import FalDown, FalRefused, ImageUnusable, StorageDown, StorageFault
+from diagnose.generator.broken import BrokenLink, FalDown, FalRefused, ImageUnusable, StorageDown, StorageFault
 from diagnose.generator.demo import EvidencePaths, Ids, Stage, Ticks, write_source
 from diagnose.generator.embedded import arrange, hands_for
 from diagnose.generator.faults import FAULTS, Fault, World, named, photo, sound
@@ -646,11 +646,17 @@ def test_a_prompt_cannot_write_log_lines_of_its_own(run: Run) -> None:
 def test_every_line_carries_the_request(form: Any) -> None:
     kept = io.BytesIO()
     journal = Journal(kept, lambda: NOW, form)
-    context = contextvars.copy_context()
-    context.run(journal.enter, "3f6d1c52-0b7e-4a61-9d7e-1f7f4c1b2a90")
-    context.run(journal, events.Finished(1.0))
-    context.run(logging.getLogger("httpx").info, 'HTTP Request: POST https://fal.run/x "HTTP/1.1 %d"', 200)
+    request_id = "3f6d1c52-0b7e-4a61-9d7e-1f7f4c1b2a90"
+
+    def request() -> None:
+        with journal.serving(request_id):
+            journal(events.Finished(1.0))
+            logging.getLogger("httpx").info('HTTP Request: POST https://fal.run/x "HTTP/1.1 %d"', 200)
+            assert journal.told(request_id).count("\n") == 2
+
+    contextvars.copy_context().run(request)
     logging.getLogger("httpx").info("of somebody else")
+    assert journal.told(request_id) == ""
     lines = kept.getvalue().decode().splitlines()
     assert len(lines) == 2
     if form == "plain":
@@ -670,7 +676,7 @@ def test_every_line_carries_the_request(form: Any) -> None:
 
 def test_a_log_that_cannot_be_written_goes_to_the_terminal() -> None:
     class Full:
-        def write(self, data: bytes, /) -> object:
+        def write(self, data: bytes, /) -> int:
             raise OSError(28, "No space left on device")
 
     terminal = io.StringIO()
@@ -680,6 +686,69 @@ def test_a_log_that_cannot_be_written_goes_to_the_terminal() -> None:
     assert journal.trouble == "No space left on device"
     assert terminal.getvalue().count("the log cannot be written: No space left on device") == 1
     assert "time: 1.00s" in terminal.getvalue() and "time: 2.00s" in terminal.getvalue()
+
+
+def test_a_line_that_a_full_disk_cut_off_is_ended_before_the_next() -> None:
+    class Filling(io.BytesIO):
+        room = 30
+
+        def write(self, data: Any, /) -> int:
+            if self.room == 0:
+                raise OSError(28, "No space left on device")
+            taken = data[: self.room]
+            self.room -= len(taken)
+            return super().write(taken)
+
+    kept = Filling()
+    journal = Journal(kept, lambda: NOW, echo=io.StringIO())
+    journal(events.Finished(1.0))
+    kept.room = 1000
+    journal(events.Finished(2.0))
+    lines = kept.getvalue().decode().splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith("time: 2.00s")
+
+
+def test_a_terminal_that_is_gone_holds_nobody() -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str, /) -> int:
+            raise BrokenPipeError
+
+    kept = io.BytesIO()
+    journal = Journal(kept, lambda: NOW, echo=Gone())
+    journal(events.Finished(1.0))
+    kept.close()
+    journal(events.Finished(2.0))
+    assert journal.trouble == "I/O operation on closed file."
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_the_log_shows_no_lines_that_are_none(form: Any) -> None:
+    kept = io.BytesIO()
+    Journal(kept, lambda: NOW, form)(events.FileReceived("a\x7fb\u2028INFO:main:forged\u202e", 1))
+    lines = kept.getvalue().decode().splitlines()
+    assert len(lines) == 1
+    if form == "json":
+        assert "forged" in json.loads(lines[0])["message"]
+
+
+def test_a_key_with_a_line_break_inside_is_not_quoted(on_stage: Stage, run: Run) -> None:
+    for key in ("sb_secret_TOP\nSECRET", "kunci-rahasia-…"):
+        world = replace(sound(), settings=replace(sound().settings, supabase_key=key, fal_key=key))
+        assert on_stage.transport is not None
+        held = hands_for(world, on_stage.transport, lambda event: None, lambda: NOW, Ids("test"))
+        with pytest.raises(BrokenLink) as stored:
+            held.storage.upload("public", "u/1.jpg", b"1", "image/jpeg")
+        with pytest.raises(BrokenLink) as drawn:
+            held.model.run(T2I, {"prompt": "p"})
+        for caught in (stored, drawn):
+            assert "no header can carry" in str(caught.value)
+            assert "SECRET" not in str(caught.value) and "rahasia" not in str(caught.value)
+
+
+def test_nobody_answering_the_probe_is_an_answer() -> None:
+    assert text_of(events.Probed(0, None)) == ["INFO:main:   Public URL check: HTTP 0 no answer"]
+    assert text_of(events.Probed(544, None)) == ["INFO:main:   Public URL check: HTTP 544 no answer"]
 
 
 def test_the_log_commands_no_terminal() -> None:

@@ -40,6 +40,8 @@ LATE = frozenset({"httpx", "supabase", "psutil", "dask", "distributed"})
 """Imported nowhere at module level: they are slow, and most runs need none of them."""
 SERVER = (
     "diagnose/generator/app.py",
+    "diagnose/generator/client.py",
+    "diagnose/generator/entrance.py",
     "diagnose/generator/openapi.py",
     "diagnose/generator/embedded.py",
     "diagnose/generator/faults.py",

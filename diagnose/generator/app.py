@@ -5,58 +5,61 @@ What it shows of a request, its page and the diagnosis beside a batch, is a hand
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi import Path as InPath
 from fastapi import Request as HttpRequest
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHttpException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diagnose import __version__
 from diagnose.generator import events
+from diagnose.generator.entrance import LOCAL, MAX_SMALL, Guarded, Named
+from diagnose.generator.faults import Source
 from diagnose.generator.hands import Settings
 from diagnose.generator.journal import Journal
 from diagnose.generator.openapi import GENERATE, ROUTES
-from diagnose.generator.pipeline import Code, File, Hands, Outcome, Request, generate
+from diagnose.generator.pipeline import MAX_PROMPT, Code, File, Hands, Outcome, Request, encodable, generate
 from diagnose.generator.prompt_log import PromptLog
 from diagnose.generator.records import entry
 
-MAX_BODY = 48 * 1024 * 1024
-"""Bytes of a request: four pictures of the largest size, as base64."""
 MAX_FILES = 12
-MAX_SMALL = 64 * 1024
+MAX_FIELDS = 50
 MAX_IN_FLIGHT = 200
 THREADS = 100
 KEPT = 50
 """Batches that can be looked at again."""
 MAX_ERRORS = 20
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
-_HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self'; script-src 'self';"
-    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # without any, a form would be sent as if by a stranger
-}
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What a proxy adds."""
 
 
 # What it is given.
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A backend's code, its hands, what they were given, and what its files on disk say."""
+
+    code: Code
+    hands: Hands
+    settings: Settings
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,10 @@ class Batch:
 
     request: Request
     outcome: Outcome
-    settings: Settings
-    """What the backend was given when it ran."""
+    standing: Standing
+    """The backend as it stood when it ran."""
+    log: str
+    """What was taken down of it."""
     errors: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -105,13 +110,11 @@ class Switch(Protocol):
 
 @dataclass
 class Backend:
-    """A backend as it stands; its code, its hands and their settings may be replaced while it runs."""
+    """A backend; how it stands may be replaced, as a whole, while it runs."""
 
-    code: Code
-    hands: Hands
+    standing: Standing
     prompt_log: PromptLog
     journal: Journal
-    settings: Settings
     embedded: bool = False
     site: Site | None = None
     switch: Switch | None = None
@@ -121,38 +124,39 @@ class Backend:
     stray: list[Mapping[str, Any]] = field(default_factory=list)
     """Errors of the browser that came before any batch."""
 
-    def run(self, request: Request) -> Outcome:
+    def run(self, request: Request) -> Batch:
         """One request, from its fields to its answer and its record."""
-        outcome = generate(request, self.code, self.hands)
+        standing = self.standing
+        outcome = generate(request, standing.code, standing.hands)
         new = entry(outcome)
         if new is not None:
-            self._save(new)
-        return outcome
+            self._save(new, standing.hands)
+        return Batch(request, outcome, standing, self.journal.told(request.id))
 
-    def _save(self, new: Mapping[str, Any]) -> None:
-        log, file = self.hands.log, self.prompt_log.path.name
+    def _save(self, new: Mapping[str, Any], hands: Hands) -> None:
+        file = self.prompt_log.path.name
         try:
-            aside = self.prompt_log.append(new, self.hands.clock())
+            aside = self.prompt_log.append(new, hands.clock())
         except OSError as error:
-            log(events.SaveFailed(error.strerror or str(error)))
+            hands.log(events.SaveFailed(error.strerror or str(error)))
             return
         if aside is not None:
-            log(events.LogSetAside(file, aside.name))
-        log(events.Saved(file))
+            hands.log(events.LogSetAside(file, aside.name))
+        hands.log(events.Saved(file))
 
     def keep(self, batch: Batch) -> None:
         """Keeps a batch to be looked at, without the bytes of its pictures."""
-        request = replace(batch.request, body={key: _short(value) for key, value in batch.request.body.items()})
+        request = replace(batch.request, body=_short(batch.request.body))
         received = tuple(replace(image, value=None) for image in batch.outcome.received)
         outcome = replace(batch.outcome, request=request, received=received)
-        self.batches[request.id] = Batch(request, outcome, batch.settings, tuple(self.stray))
+        self.batches[request.id] = replace(batch, request=request, outcome=outcome, errors=tuple(self.stray))
         self.stray.clear()
         while len(self.batches) > KEPT:
             self.batches.popitem(last=False)
 
     def browser_error(self, error: Mapping[str, Any]) -> None:
         """Takes down what a browser reported of its own troubles."""
-        told = {key: str(error.get(key) or "")[:500] for key in ("kind", "message", "source")}
+        told = {key: encodable(str(error.get(key) or "")[:500]) for key in ("kind", "message", "source")}
         batch = self.batches.get(str(error.get("request_id")))
         if batch is None:
             self.stray[:] = [*self.stray, told][-MAX_ERRORS:]
@@ -160,19 +164,27 @@ class Backend:
             self.batches[batch.request.id] = replace(batch, errors=(*batch.errors, told))
 
 
-def _short(value: Any) -> Any:
-    """A picture by its beginning and its length; what else is long by its beginning."""
+def _short(value: Any, depth: int = 0) -> Any:
+    """A request as it is kept: pictures by their beginning and length, and nothing that is long, deep or much."""
     if isinstance(value, File):
         return {"file": value.name, "bytes": len(value.data)}
+    if isinstance(value, (list, tuple, dict)) and depth > 2:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {encodable(key[:100]): _short(inner, depth + 1) for key, inner in list(value.items())[:MAX_FIELDS]}
     if isinstance(value, (list, tuple)):
-        return [_short(inner) for inner in list(value)[:MAX_FILES]]
+        return [_short(inner, depth + 1) for inner in list(value)[:MAX_FILES]]
     if isinstance(value, str) and len(value) > 200:
-        head, comma, text = value.partition(",") if value.startswith("data:") else ("", "", value)
-        if len(text) < 12_000 and not comma:
-            return value
-        print_ = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-        return f"{head}{comma}{text[:48]}...({len(text)} base64 chars, sha256 {print_})"
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)[:200]
+        return _shortened(value)
+    return encodable(value) if isinstance(value, str) else value
+
+
+def _shortened(value: str) -> str:
+    head, comma, text = value.partition(",") if value.startswith("data:") else ("", "", value)
+    if len(text) < MAX_PROMPT and not comma:
+        return encodable(value)
+    print_ = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{encodable(head[:100])}{comma}{encodable(text[:48])}...({len(text)} base64 chars, sha256 {print_})"
 
 
 # The app.
@@ -187,13 +199,15 @@ def build(backend: Backend) -> FastAPI:
         redoc_url=None,
         exception_handlers={
             AnyHttpException: _refused,
+            RequestValidationError: _refused,
             ClientDisconnect: _gone,
-            Exception: _crashed,
         },
     )
     app.state.backend = backend
     app.state.in_flight = 0
     app.state.threads = anyio.CapacityLimiter(THREADS)
+    # the last that is added stands outermost
+    app.add_middleware(Guarded, journal=backend.journal)
     app.add_middleware(
         CORSMiddleware,
         allow_origin_regex=_LOCAL_ORIGIN,
@@ -201,7 +215,7 @@ def build(backend: Backend) -> FastAPI:
         allow_headers=["Content-Type", "Authorization"],
         expose_headers=["x-request-id"],
     )
-    app.add_middleware(_Entrance, backend=backend)
+    app.add_middleware(Named, journal=backend.journal, new_id=backend.standing.hands.new_id)
     _api(app)
     if backend.site is not None:
         _page(app, backend.site)
@@ -217,12 +231,12 @@ Given = Annotated[Backend, Depends(_backend)]
 
 
 def _api(app: FastAPI) -> None:
-    started = app.state.backend.hands.clock().isoformat()
+    started = app.state.backend.standing.hands.clock().isoformat()
     print_ = fingerprint()
 
     @app.post("/api/generate-image", response_model=None, **GENERATE)
     async def generate_image(request: HttpRequest, backend: Given) -> Response:
-        outcome = await _generate(await _arrived(request), request, backend)
+        outcome = (await _generate(request, backend)).outcome
         return JSONResponse(dict(outcome.answer), outcome.status)
 
     @app.get("/api/debug/last-prompt", response_model=None, **ROUTES["last_prompt"])
@@ -230,8 +244,9 @@ def _api(app: FastAPI) -> None:
         _allowed(request, backend)
         newest = await anyio.to_thread.run_sync(backend.prompt_log.latest)
         if newest is None:
-            raise HTTPException(404, "No prompt log found. Please generate a batch first to create log entry.")
-        return JSONResponse(newest)
+            raise HTTPException(404, _no_entry(backend.prompt_log.path))
+        # as it was written: a foreign entry may hold what strict JSON does not
+        return Response(json.dumps(newest), media_type="application/json")
 
     @app.get("/health", **ROUTES["health"])
     async def health() -> dict[str, Any]:
@@ -239,7 +254,7 @@ def _api(app: FastAPI) -> None:
 
     @app.get("/ready", response_model=None, **ROUTES["ready"])
     async def ready(backend: Given) -> Response:
-        missing = backend.settings.missing
+        missing = backend.standing.settings.missing
         answer = {"ready": not missing, "missing": list(missing), "embedded": backend.embedded}
         return JSONResponse(answer, 503 if missing else 200)
 
@@ -259,19 +274,16 @@ def _page(app: FastAPI, site: Site) -> None:
 
     @app.post("/", include_in_schema=False)
     async def batch_without_script(request: HttpRequest, backend: Given) -> HTMLResponse:
-        language, prompt = _language(request), ""
         try:
-            given = await _arrived(request)
-            prompt = str(given.body.get("prompt") or "")
-            language = _language(request, given.body.get("lang"))
-            outcome = await _generate(given, request, backend)
+            batch = await _generate(request, backend)
         except AnyHttpException as refusal:
-            visit = Visit(language, None, prompt, str(refusal.detail))
+            visit = Visit(_language(request), error=str(refusal.detail))
             return await _shown(request, site.home, visit, refusal.status_code)
-        batch, error = backend.batches.get(outcome.request.id), None
+        outcome, typed = batch.outcome, batch.request.body
+        visit = Visit(_language(request, typed.get("lang")), batch, encodable(str(typed.get("prompt") or "")))
         if not outcome.wish.prompt:
-            batch, error = None, str(outcome.answer.get("detail"))
-        return await _shown(request, site.home, Visit(language, batch, prompt, error), outcome.status)
+            visit = replace(visit, batch=None, error=str(outcome.answer.get("detail")))
+        return await _shown(request, site.home, visit, outcome.status)
 
     @app.get("/batches/{request_id}", include_in_schema=False)
     async def one_batch(request_id: str, request: HttpRequest, backend: Given) -> HTMLResponse:
@@ -308,7 +320,8 @@ def _file(found: tuple[bytes, str] | None) -> Response:
 
 
 async def _shown(request: HttpRequest, show: Callable[[Visit], str], visit: Visit, status: int = 200) -> HTMLResponse:
-    page = HTMLResponse(await anyio.to_thread.run_sync(show, visit), status)
+    text = await anyio.to_thread.run_sync(show, visit)
+    page = HTMLResponse(text.encode("utf-8", "replace"), status)
     if "lang" in request.query_params:
         page.set_cookie("lang", visit.language, samesite="lax")
     return page
@@ -345,7 +358,7 @@ async def _arrived(request: HttpRequest) -> Request:
 async def _form(request: HttpRequest) -> dict[str, Any]:
     """The fields of a form; files of one name make a list where there are several."""
     body: dict[str, Any] = {}
-    async with request.form(max_files=MAX_FILES, max_fields=50, max_part_size=MAX_SMALL) as form:
+    async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_SMALL) as form:
         for name, value in form.multi_items():
             if isinstance(value, str):
                 body[name] = value
@@ -357,19 +370,25 @@ async def _form(request: HttpRequest) -> dict[str, Any]:
     return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in body.items()}
 
 
-async def _generate(given: Request, request: HttpRequest, backend: Backend) -> Outcome:
+async def _generate(request: HttpRequest, backend: Backend) -> Batch:
     """Runs the pipeline beside the event loop, so that slow pictures hold up nothing else."""
     state = request.app.state
     if state.in_flight >= MAX_IN_FLIGHT:
         raise HTTPException(503, "too many pictures are being made; try again in a minute", {"retry-after": "60"})
     state.in_flight += 1
-    settings = backend.settings
     try:
-        outcome = await anyio.to_thread.run_sync(backend.run, given, limiter=state.threads)
+        given = await _arrived(request)
+        batch = await anyio.to_thread.run_sync(backend.run, given, limiter=state.threads)
     finally:
         state.in_flight -= 1
-    backend.keep(Batch(given, outcome, settings))
-    return outcome
+    backend.keep(batch)
+    return backend.batches[given.id]
+
+
+def _no_entry(path: Path) -> str:
+    if path.exists():
+        return f"{path.name} holds no entry that can be read."
+    return "No prompt log found. Please generate a batch first to create log entry."
 
 
 def _allowed(request: HttpRequest, backend: Backend) -> None:
@@ -378,10 +397,16 @@ def _allowed(request: HttpRequest, backend: Backend) -> None:
     if backend.token and hmac.compare_digest(given.encode(), backend.token.encode()):
         return
     near = request.client is not None and request.client.host in LOCAL
-    # a proxy on this machine makes the whole world look near, and so does a name that was rebound to it
-    direct = "x-forwarded-for" not in request.headers and request.url.hostname in LOCAL
+    # a proxy on this machine makes the whole world look near, and so does a page that is open on it
+    direct = not any(name in request.headers for name in _FORWARDED) and _own_page(request)
     if not (near and direct):
         raise HTTPException(403, "only this machine, or a caller with the debug token, may see prompts")
+
+
+def _own_page(request: HttpRequest) -> bool:
+    """Whether no page asks, or the one that is served here."""
+    origin = request.headers.get("origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("host")
 
 
 def _json(raw: bytes) -> object:
@@ -398,85 +423,16 @@ def fingerprint() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-# Around every request.
+# What cannot be met.
 
 
 async def _refused(request: HttpRequest, error: Exception) -> Response:
-    assert isinstance(error, AnyHttpException)
-    answer = {"detail": error.detail, "request_id": getattr(request.state, "request_id", None)}
-    return JSONResponse(answer, error.status_code, error.headers)
+    status, detail, headers = 422, "a parameter is missing or of the wrong kind", None
+    if isinstance(error, AnyHttpException):
+        status, detail, headers = error.status_code, error.detail, error.headers
+    return JSONResponse({"detail": detail, "request_id": request.state.request_id}, status, headers)
 
 
-async def _gone(_request: HttpRequest, _error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; the access line says that the client left
-
-
-async def _crashed(request: HttpRequest, _error: Exception) -> Response:
-    return JSONResponse({"detail": "Internal Server Error", "request_id": request.state.request_id}, 500)
-
-
-class _Entrance:
-    """Gives every request its id, bounds its size, and keeps strangers' pages from acting here."""
-
-    def __init__(self, app: ASGIApp, backend: Backend) -> None:
-        self._app = app
-        self._backend = backend
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = self._backend.hands.new_id()
-        self._backend.journal.enter(request_id)
-        scope.setdefault("state", {})["request_id"] = request_id
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        size, begun = 0, False
-
-        async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                raise HTTPException(413, f"the request is larger than {MAX_BODY // 2**20} MiB")
-            return message
-
-        async def named(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                extra = {**_HEADERS, "x-request-id": request_id}
-                pairs = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
-                message = {**message, "headers": [*message["headers"], *pairs]}
-            await send(message)
-
-        refusal = _unwelcome(scope, headers)
-        if refusal is not None:
-            await _answer(*refusal, request_id)(scope, receive, named)
-            return
-        try:
-            await self._app(scope, bounded, named)
-        except asyncio.CancelledError:
-            # the server stops, and this was not done within its grace
-            if not begun:
-                self._backend.journal(events.Interrupted())
-                await _answer(503, "the backend is stopping; no picture was waited for", request_id)(
-                    scope, receive, named
-                )
-            raise
-
-
-def _answer(status: int, detail: str, request_id: str) -> Response:
-    return JSONResponse({"detail": detail, "request_id": request_id}, status)
-
-
-def _unwelcome(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> tuple[int, str] | None:
-    """Why a request is not even read."""
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > MAX_BODY:
-        return 413, f"the request is larger than {MAX_BODY // 2**20} MiB"
-    origin = headers.get("origin")
-    if scope["method"] == "POST" and origin is not None:
-        host = urlsplit(origin).hostname
-        if host not in LOCAL and urlsplit(origin).netloc != headers.get("host"):
-            return 403, "requests from another site's page are not taken"
-    return None
+async def _gone(request: HttpRequest, _error: Exception) -> Response:
+    _backend(request).journal(events.ClientLeft())
+    return Response(status_code=499)  # nobody reads it

@@ -73,11 +73,6 @@ class StorageRefused(StorageFault):
         """The status in the answer's body."""
         return self.status
 
-    @property
-    def http_status(self) -> int:
-        """What the wire shows: Storage answers every refusal with 400 and keeps its meaning in the body."""
-        return 500 if self.status >= 500 else 400
-
 
 class StorageDown(StorageFault):
     """Storage did not answer."""

@@ -183,13 +183,8 @@ class _Play:
     def _backend(self, world: World) -> Iterator[tuple[str, app.Backend]]:
         """A process of the backend, from its start to its end."""
         self._arrange(world)
-        backend = app.Backend(
-            world.code,
-            self._hands(world),
-            PromptLog(self.prompt_log, world.code.profile.keep),
-            self.journal,
-            world.settings,
-        )
+        prompt_log = PromptLog(self.prompt_log, world.code.profile.keep)
+        backend = app.Backend(self._standing(world), prompt_log, self.journal)
         for setting in world.settings.missing:
             self.journal(events.Missing(setting))
         with running(app.build(backend), self.journal.enter) as origin:
@@ -198,7 +193,7 @@ class _Play:
     def _last(self, world: World, origin: str, backend: app.Backend) -> tuple[dict[str, Any], dict[str, Any]]:
         self.stage.clock.at += timedelta(minutes=3)
         self._arrange(world)
-        backend.hands = self._hands(world)
+        backend.standing = self._standing(world)
         if not world.saves:
             # a path through a file: nothing can be written there
             backend.prompt_log = PromptLog(self.prompt_log / "prompt_log.json", world.code.profile.keep)
@@ -215,9 +210,10 @@ class _Play:
     def _arrange(self, world: World) -> None:
         arrange(self.stage.services, world)
 
-    def _hands(self, world: World) -> Any:
+    def _standing(self, world: World) -> app.Standing:
         assert self.stage.transport is not None
-        return hands_for(world, self.stage.transport, self.journal, self.stage.clock, self.stage.new_id)
+        hands = hands_for(world, self.stage.transport, self.journal, self.stage.clock, self.stage.new_id)
+        return app.Standing(world.code, hands, world.settings)
 
     def _serve(self, world: World, origin: str) -> dict[str, Any]:
         """One request, through whatever stands between: the answer that the browser gets."""

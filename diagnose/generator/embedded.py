@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import urlsplit
 
 import httpx
 
 from diagnose.generator import events
-from diagnose.generator.app import Backend
+from diagnose.generator.app import Backend, Standing
+from diagnose.generator.client import client
 from diagnose.generator.faults import FAULTS, Fault, World, named, sound
 from diagnose.generator.hands import Anyone, Fal, SupabaseAccounts, SupabaseStorage
 from diagnose.generator.pipeline import Hands, Log
@@ -34,7 +36,7 @@ def hands_for(
     new_id: Callable[[], str],
 ) -> Hands:
     """The real hands, whose requests go where the transport leads them."""
-    http = httpx.Client(transport=transport, follow_redirects=True, trust_env=False)
+    http = client(transport)
 
     def main(event: events.Event, /) -> None:
         log(replace(event, model=world.announces) if world.announces and isinstance(event, events.Chosen) else event)
@@ -64,25 +66,24 @@ class Breaker:
         world = sound(self.profile)
         if name is not None:
             fault = named(name)
-            if fault is None or fault not in breakable():
+            if fault is None or fault not in self.breakable:
                 raise KeyError(name)
             world = fault.arrange(world)
         arrange(self.services, world)
-        hands = self.backend.hands
+        hands = self.backend.standing.hands
         fresh = hands_for(world, self.transport, self.backend.journal, hands.clock, hands.new_id)
         # whoever uses the page has no account with the stand-in
-        self.backend.hands = replace(fresh, accounts=Anyone())
-        self.backend.code, self.backend.settings = world.code, world.settings
+        fresh = replace(fresh, accounts=Anyone())
+        self.backend.standing = Standing(world.code, fresh, world.settings, world.source)
         self.broken = name
 
+    @cached_property
+    def breakable(self) -> tuple[Fault, ...]:
+        """The faults that lie behind the page: in the settings, the services or the code, not in what the browser sends."""
+        return tuple(fault for fault in FAULTS if fault.profile == "seed" and _behind(fault, sound(self.profile)))
 
-def breakable() -> tuple[Fault, ...]:
-    """The faults that lie behind the page: in the settings, the services or the code, not in what the browser sends."""
-    return tuple(fault for fault in FAULTS if fault.profile == "seed" and _behind(fault))
 
-
-def _behind(fault: Fault) -> bool:
-    before = sound(fault.profile)
+def _behind(fault: Fault, before: World) -> bool:
     after = fault.arrange(before)
     parts = ("settings", "project", "fal", "code", "storage", "cut", "announces")
     changed = any(getattr(before, part) != getattr(after, part) for part in parts)

@@ -26,6 +26,11 @@ class LogSetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientLeft:
+    """Whoever sent a request hung up before all of it was here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The server stopped while the request was under way."""
 
@@ -212,7 +217,7 @@ class SaveFailed:
 
 
 Event = (
-    Missing | LogSetAside | Interrupted | TokenRefused | Refused | ImagesReceived | FileReceived
+    Missing | LogSetAside | ClientLeft | Interrupted | TokenRefused | Refused | ImagesReceived | FileReceived
     | Preprocessing | Preprocessed | Uploading | Uploaded | ImageLost | FellBack | Chosen | Sending | Answered
     | CallFailed | Probed | NothingGenerated | Generated | Charged | Finished | Saved | SaveFailed
 )  # fmt: skip

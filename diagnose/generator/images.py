@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import threading
 from dataclasses import dataclass
 
 from diagnose.generator.broken import ImageUnusable
@@ -14,9 +15,12 @@ EXTENSION, CONTENT_TYPE = "jpg", "image/jpeg"
 """Whatever arrives is stored as this."""
 MIN_SIDE = 256
 MAX_BYTES = 10 * 1024 * 1024
+MAX_SIDE = 16_384
 MAX_PIXELS = 50_000_000
 """A file of a few kilobytes can claim to be gigabytes of pixels; Pillow knows only after it has unpacked them."""
 
+_ROOM = threading.BoundedSemaphore(2)
+"""A picture of the largest size takes hundreds of megabytes while it is turned; no more of them at once."""
 _OTHERS = {b"ftypheic": "HEIC", b"ftypheix": "HEIC", b"ftypmif1": "HEIC", b"ftypavif": "AVIF"}
 
 
@@ -57,7 +61,7 @@ def prepare(data: bytes) -> Picture:
         raise _unusable(f"Image file too large: {len(data)} bytes. Maximum: {MAX_BYTES} bytes")
     _supported(data)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        with _ROOM, Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             form = opened.format or ""
             _fitting(*opened.size)
             upright = ImageOps.exif_transpose(opened)
@@ -80,6 +84,8 @@ def _supported(data: bytes) -> None:
 def _fitting(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise _unusable(f"Image too small: {width}x{height}px. Minimum dimension: {MIN_SIDE}px")
+    if max(width, height) > MAX_SIDE:
+        raise _unusable(f"Image too large: {width}x{height}px. Maximum dimension: {MAX_SIDE}px")
     if width * height > MAX_PIXELS:
         raise _unusable(f"Image has too many pixels: {width}x{height}px. Maximum: {MAX_PIXELS / 1e6:.0f} megapixels")
 

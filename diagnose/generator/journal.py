@@ -6,26 +6,30 @@ of libraries that know nothing of it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import datetime
-from http import HTTPStatus
 from typing import Literal, Protocol, TextIO
 
 from diagnose.generator import events
-from diagnose.generator.records import Line, words
+from diagnose.generator.records import Line, phrase, words
 
 Form = Literal["plain", "json"]
 RELAYED = ("httpx", "uvicorn.error", "uvicorn.access")
 """The loggers of others whose lines tell of a generation."""
 
-_INERT = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
-"""Whoever reads the log in a terminal must not be commanded by it."""
+_UNSAFE = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_INERT = {code: repr(chr(code))[1:-1] for code in _UNSAFE if chr(code) not in "\n\t"}
+"""Whoever reads the log must not be commanded by it, nor shown lines that are none."""
+TOLD = 2000
+"""Lines of one request that are kept while it is under way."""
 
 _serving: ContextVar[tuple[Journal, str | None] | None] = ContextVar("serving", default=None)
 
@@ -33,8 +37,8 @@ _serving: ContextVar[tuple[Journal, str | None] | None] = ContextVar("serving", 
 class Sink(Protocol):
     """Takes bytes: a file without a buffer, or memory."""
 
-    def write(self, data: bytes, /) -> object:
-        """Takes them all, or raises OSError."""
+    def write(self, data: bytes, /) -> int:
+        """Takes as many as it can, or raises OSError; how many."""
 
 
 class Journal:
@@ -52,11 +56,29 @@ class Journal:
         self._form = form
         self._echo = echo
         self._lock = threading.Lock()
+        self._told: dict[str, list[str]] = {}
+        self._cut = False
 
-    def enter(self, request_id: str | None = None) -> None:
-        """From here on, in this thread or task, lines belong to this journal and this request."""
+    def enter(self) -> None:
+        """From here on, in this thread or task, lines belong to this journal."""
         relay()
+        _serving.set((self, None))
+
+    @contextlib.contextmanager
+    def serving(self, request_id: str) -> Iterator[None]:
+        """In this block lines belong to this request, and are kept."""
+        relay()
+        self._told[request_id] = []
         _serving.set((self, request_id))
+        try:
+            yield
+        finally:
+            del self._told[request_id]
+
+    def told(self, request_id: str) -> str:
+        """What was taken down of a request that is under way."""
+        with self._lock:
+            return "".join(self._told.get(request_id, ()))
 
     def __call__(self, event: events.Event, /) -> None:
         """Takes down one event."""
@@ -65,22 +87,40 @@ class Journal:
 
     def write(self, lines: list[Line], request_id: str | None) -> None:
         """Takes down lines as they are."""
-        text = "".join(self._worded(line, request_id) + "\n" for line in lines).translate(_INERT)
+        text = "".join(self._worded(line, request_id) + "\n" for line in lines)
         with self._lock:
-            echo = self._echo
+            kept = self._told.get(request_id or "")
+            if kept is not None and len(kept) < TOLD:
+                kept.append(text)
             try:
-                self._stream.write(text.encode("utf-8", "backslashreplace"))
-            except OSError as error:
-                echo = echo or sys.stderr
-                reason = error.strerror or str(error)
+                self._put(text.encode("utf-8", "backslashreplace"))
+            except (OSError, ValueError) as error:  # a full disk, or a stream that is closed already
+                reason = getattr(error, "strerror", None) or str(error)
                 if self.trouble != reason:
-                    echo.write(f"the log cannot be written: {reason}; its lines follow here\n")
+                    self._say(f"the log cannot be written: {reason}; its lines follow here\n")
                 self.trouble = reason
-            if echo is not None:
-                echo.write(text)
+                if self._echo is None:
+                    self._say(text)
+            if self._echo is not None:
+                self._say(text)
+
+    def _put(self, data: bytes) -> None:
+        """Writes all of it; what a full disk cut off before is ended first, so that no two lines run into one."""
+        left = b"\n" + data if self._cut else data
+        self._cut = True
+        while left:
+            left = left[self._stream.write(left) :]
+        self._cut = False
+
+    def _say(self, text: str) -> None:
+        try:
+            (self._echo or sys.stderr).write(text)
+        except (OSError, ValueError):  # whoever read the terminal has left
+            self._echo = None
 
     def _worded(self, line: Line, request_id: str | None) -> str:
         time = self._clock()
+        line = line._replace(text=line.text.translate(_INERT))
         if self._form == "plain":
             return f"{time.isoformat(' ', 'milliseconds')} {line.plain(request_id)}"
         record = {"asctime": time.isoformat(), "levelname": line.level, "name": line.logger, "message": line.text}
@@ -92,13 +132,14 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         serving = _serving.get()
-        if serving is None:
+        raised = record.exc_info[1] if record.exc_info else None
+        if serving is None or isinstance(raised, asyncio.CancelledError):  # a server that is stopped is no fault
             return
         text = record.getMessage()
         if record.name == "uvicorn.access" and isinstance(record.args, tuple):
-            text += f" {_phrase(record.args[-1])}"
-        if record.exc_info and record.exc_info[1] is not None:
-            text = "\n".join([text.rstrip(), "".join(traceback.format_exception(record.exc_info[1])).rstrip()])
+            text += f" {phrase(record.args[-1])}"
+        if raised is not None:
+            text = "\n".join([text.rstrip(), "".join(traceback.format_exception(raised)).rstrip()])
         serving[0].write([Line(record.levelname, record.name, text)], serving[1])
 
 
@@ -113,10 +154,3 @@ def relay() -> None:
             logger.addHandler(_RELAY)
             logger.setLevel(logging.INFO)
             logger.propagate = False
-
-
-def _phrase(status: object) -> str:
-    try:
-        return HTTPStatus(int(str(status))).phrase
-    except ValueError:
-        return ""

@@ -42,6 +42,9 @@ IMAGE_SIZES = {
 
 MAX_PROMPT = 10_000
 
+MAX_RECEIVED = 12
+"""Images of one request."""
+
 NO_IMAGE = (
     "Missing required image. This is an image-to-image pipeline - please provide at least one image"
     " (face_image, product_images, or background_image)."
@@ -172,7 +175,7 @@ def build(profile: Profile, wish: Wish, chosen: Selected, urls: Sequence[str]) -
     several = profile.image_key == "image_urls"
     body = {
         "prompt": wish.prompt,
-        profile.image_key: list(urls[:MAX_IMAGES]) if several else urls[0],
+        profile.image_key: list(urls[:MAX_IMAGES]) if several else next(iter(urls), None),
         **payload,
     }
     if "image_strength" in body:
@@ -248,6 +251,8 @@ def generate(request: Request, code: Code, hands: Hands) -> Outcome:
     try:
         user, wish = _admit(request, code.profile, hands)
         received = tuple(image_fields(request, code.profile))
+        if len(received) > MAX_RECEIVED:
+            raise RequestRefused(422, f"too many images: {len(received)}. Maximum: {MAX_RECEIVED}")
         hands.model.ready()
         if received:
             hands.storage.ready()
@@ -301,16 +306,17 @@ def _wish(body: Mapping[str, Any], profile: Profile) -> Wish:
         raise RequestRefused(422, "Missing required field: prompt")
     if len(prompt) > MAX_PROMPT:
         raise RequestRefused(422, f"prompt is too long: {len(prompt)} characters. Maximum: {MAX_PROMPT}")
-    count = _number(body, "num_images") or 1
+    asked = _number(body, "num_images")
+    count = 1 if asked is None else asked
     if count not in range(1, MAX_PICTURES + 1):
         raise RequestRefused(422, f"num_images must be a whole number from 1 to {MAX_PICTURES}")
     given = {key: _number(body, key) for key, meant in profile.payload.items() if isinstance(meant, (int, float))}
     payload = {key: value for key, value in given.items() if value is not None}
-    return Wish(_encodable(prompt), int(count), _encodable(str(body.get("aspect_ratio") or "")[:20]), payload)
+    return Wish(encodable(prompt), int(count), encodable(str(body.get("aspect_ratio") or "")[:20]), payload)
 
 
-def _encodable(text: str) -> str:
-    """JSON can escape half a character, which no file and no request can hold."""
+def encodable(text: str) -> str:
+    """Text without half characters: JSON can escape half a character, which no file and no request can hold."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -42,6 +42,8 @@ def words(event: events.Event) -> Iterator[Line]:
     match event:
         case events.Missing(setting):
             yield Line("WARNING", "main", f"{setting} not found in environment variables")
+        case events.ClientLeft():
+            yield Line("WARNING", "main", "The client left before its request was complete")
         case events.Interrupted():
             yield Line("WARNING", "main", "The server is stopping; this request was not waited for")
         case events.LogSetAside(file, place):
@@ -71,7 +73,7 @@ def words(event: events.Event) -> Iterator[Line]:
                 f"Failed to upload images to Supabase Storage: {text}. Continuing without image.",
             )
         case events.Probed(status, code):
-            yield _main(f"   Public URL check: HTTP {status} {code or HTTPStatus(status).phrase}")
+            yield _main(f"   Public URL check: HTTP {status} {code or phrase(status) or 'no answer'}")
         case events.NothingGenerated(text):
             yield Line("ERROR", "fal_service", f"Error generating images with Fal.ai: {_one_line(text)}")
         case events.Generated(pictures, of, user, price):
@@ -228,10 +230,6 @@ def _wrong(text: str) -> Line:
     return Line("ERROR", "supabase_service", text)
 
 
-def _uvicorn(text: str) -> Line:
-    return Line("INFO", "uvicorn.error", text)
-
-
 def _yes(so: bool, word: str, other: str) -> str:
     return word if so else other
 
@@ -242,6 +240,14 @@ def _spoken(name: str) -> str:
 
 def _mb(size: int) -> str:
     return f"{size / 1024 / 1024:.2f}"
+
+
+def phrase(status: object) -> str:
+    """The words of an HTTP status; none where it has none, like those that gateways invent."""
+    try:
+        return HTTPStatus(int(str(status))).phrase
+    except ValueError:
+        return ""
 
 
 def _one_line(text: str) -> str:

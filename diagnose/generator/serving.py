@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -21,6 +22,8 @@ _START_SECONDS = 20.0
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 takes a free one. Raises PortTaken."""
+    if not host:
+        raise PortTaken("--host is empty; give an address of this machine")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # with its protocol named, asyncio sends small answers at once; else each waits 40 ms for the one before
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -29,9 +32,13 @@ def listen(host: str, port: int) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError, TypeError) as error:
         bound.close()
-        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror or error}{_holder(port)}") from None
+        reason = getattr(error, "strerror", None) or error
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        raise PortTaken(
+            f"cannot listen on {host}:{port}: {reason}{_holder(port) if taken else '; give another --host or --port'}"
+        ) from None
     return bound
 
 
@@ -62,7 +69,13 @@ def server(app: Any, grace: int = 5) -> uvicorn.Server:
     import uvicorn
 
     config = uvicorn.Config(
-        app, log_config=None, interface="asgi3", server_header=False, timeout_graceful_shutdown=grace, ws="none"
+        app,
+        log_config=None,
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace,
+        ws="none",
     )
     return uvicorn.Server(config)
 

@@ -249,7 +249,6 @@ def fragment(view: View) -> str:
     return _templates().get_template("batch.html").render(**_common(words), batch=_batch(words, view.batch))
 
 
-@cache
 def asset(name: str) -> tuple[bytes, str] | None:
     """The content and the media type of a file of the page."""
     kind = ASSETS.get(name)

@@ -212,7 +212,8 @@
     template.replaceWith(shown);
   }
 
-  async function show(id, photo) {
+  /** The batch of an answer; where none was kept, since the request was not even read, why it was refused. */
+  async function show(id, photo, refusal) {
     const address = `/batches/${encodeURIComponent(id)}?lang=${encodeURIComponent(language)}`;
     let answer = null;
     try {
@@ -221,6 +222,7 @@
       report("request", `GET ${address}: ${error.message}`, address, id);
       throw new Problem(words.unreachable);
     }
+    if (answer.status === 404 && refusal) throw new Problem(refusal);
     const html = answer.ok ? await answer.text() : "";
     const article = new DOMParser().parseFromString(html, "text/html").querySelector("article");
     if (!article) {
@@ -264,8 +266,10 @@
         newest = id ?? newest;
         if (told === null) report("request", `POST /api/generate-image: HTTP ${answer.status}, no JSON`, "/api/generate-image", id);
         if (told === null) alarm(say(words.no_json, { status: answer.status }));
-        else if (!id) throw new Problem(say(words.no_id, { status: answer.status, detail: typeof told.detail === "string" ? told.detail : JSON.stringify(told).slice(0, 500) }));
-        if (id) await show(String(id), photo);
+        const detail = typeof told?.detail === "string" ? told.detail : JSON.stringify(told).slice(0, 500);
+        const refusal = told !== null && answer.status >= 400 ? say(words.no_id, { status: answer.status, detail }) : "";
+        if (told !== null && !id) throw new Problem(refusal || say(words.no_id, { status: answer.status, detail }));
+        if (id) await show(String(id), photo, refusal);
         ended = told === null ? "" : words.done;
       }
     } catch (error) {
