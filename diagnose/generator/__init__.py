@@ -8,7 +8,8 @@
     journal     the log, with the lines of the HTTP client and the server in it
     prompt_log  the prompt log, written by any number of processes
     hands       Supabase and fal as they are reached for real
-    app         the backend over HTTP; `openapi` describes it
+    client      the HTTP client of the hands, bounded in time and size
+    app         the backend over HTTP; `openapi` describes it, `entrance` stands around every request
     serving     serves an app on an address of this machine
     standins    services on loopback that speak the protocols of Supabase and fal
     faults      every fault that the demo can break
