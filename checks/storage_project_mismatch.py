@@ -16,7 +16,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Evidence, Finding, Link, Remedy, failed, passed, unknown
+from diagnose.model import Absent, Case, Evidence, Finding, Link, Remedy, failed, passed, unknown, warned
 
 link = Link.UPLOAD
 because: tuple[str, ...] = ()
@@ -41,7 +41,9 @@ def look(case: Case) -> Finding:
     other = next((n for n in named if n[0] != first[0]), None)
     if other is None:
         return passed("key, URL and picture name the same project", first[2], named[-1][2])
-    return failed(
+    # without a picture nothing was uploaded, so this is no cause of anything yet
+    report = warned if isinstance(case.product(Link.REQUEST), Absent) else failed
+    return report(
         "the {one} names project '{a}' and the {two} names '{b}'",
         first[2],
         other[2],
