@@ -335,6 +335,14 @@ def test_a_link_that_the_page_breaks_is_the_one_it_explains(served: Served, faul
     assert served.generate(face_image=photo(600, 800)).json()["debug_info"]["generation_mode"] == "image-to-image"
 
 
+@pytest.mark.parametrize("name", ["storage_project_mismatch", "storage_key_role", "bucket_missing", "bucket_private"])
+def test_storage_is_not_blamed_for_a_photo_that_nobody_sent(served: Served, name: str) -> None:
+    served.break_(name)
+    shown = served.http.get(f"/batches/{served.generate().json()['request_id']}").text
+    assert "By design" in shown
+    assert "Photo not used" not in shown
+
+
 def test_what_cannot_be_broken_is_refused(served: Served) -> None:
     assert served.http.post("/break", data={"name": "no_such_fault"}).status_code == 422
     assert served.http.get("/batches/none").status_code == 404

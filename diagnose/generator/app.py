@@ -174,14 +174,13 @@ def _short(value: Any, depth: int = 0) -> Any:
         return {encodable(key[:100]): _short(inner, depth + 1) for key, inner in list(value.items())[:MAX_FIELDS]}
     if isinstance(value, (list, tuple)):
         return [_short(inner, depth + 1) for inner in list(value)[:MAX_FILES]]
-    if isinstance(value, str) and len(value) > 200:
-        return _shortened(value)
-    return encodable(value) if isinstance(value, str) else value
+    return shortened(value) if isinstance(value, str) else value
 
 
-def _shortened(value: str) -> str:
+def shortened(value: str) -> str:
+    """A picture as support engineers paste it: its beginning, its length and its fingerprint; other text as it is."""
     head, comma, text = value.partition(",") if value.startswith("data:") else ("", "", value)
-    if len(text) < MAX_PROMPT and not comma:
+    if len(value) <= 200 or (len(text) < MAX_PROMPT and not comma):
         return encodable(value)
     print_ = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
     return f"{encodable(head[:100])}{comma}{encodable(text[:48])}...({len(text)} base64 chars, sha256 {print_})"

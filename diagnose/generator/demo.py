@@ -31,8 +31,6 @@ PATH = "/api/generate-image"
 ORIGIN = "http://localhost:3000"
 
 _BEGINNING = datetime(2026, 1, 11, 6, 35, 30, 766926)
-_WHOLE = 200
-"""Characters up to which a field of the request is written whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,9 @@ class _Play:
             "method": "POST",
             "url": f"{world.code.profile.backend_url}{PATH}",
             "content_type": "application/json",
-            "body": {key: _shortened(value) for key, value in world.body.items()},
+            "body": {
+                key: app.shortened(value) if isinstance(value, str) else value for key, value in world.body.items()
+            },
             "headers": {"Authorization": "Bearer <user access token>", "Origin": ORIGIN},
         }
         return sent, answer
@@ -237,15 +237,6 @@ class _Play:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _shortened(value: Any) -> Any:
-    """A long data URL as support engineers paste it: its beginning, its length and its fingerprint."""
-    if not isinstance(value, str) or len(value) <= _WHOLE or not value.startswith("data:"):
-        return value
-    head, _, text = value.partition(",")
-    print_ = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{head},{text[:48]}...({len(text)} base64 chars, sha256 {print_})"
 
 
 def _env(world: World) -> str:
