@@ -116,18 +116,18 @@ class SupabaseStorage:
 
         if isinstance(error, StorageException):
             raise _refusal(error) from None
-        kind, text = type(error).__name__, _told(error)
+        kind, text = type(error).__name__, _told(error, "Bearer")
         if isinstance(error, httpx.HTTPError) and not isinstance(error, httpx.LocalProtocolError):
             raise StorageDown(kind, text) from None
         raise StorageBroken(kind, text) from None
 
 
-def _told(error: Exception) -> str:
-    """What an exception says, unless it could quote a key: the ones about headers do, in forms that no mask foresees."""
+def _told(error: Exception, scheme: str) -> str:
+    """What an exception says, without the key that those about headers quote, in forms that no mask foresees."""
     import httpx
 
     if isinstance(error, (httpx.LocalProtocolError, UnicodeError)):
-        return "Illegal header value: the key holds a character that no header can carry, like a line break"
+        return f"Illegal header value b'{scheme} <key>': it holds a character that no header can carry"
     return str(error)
 
 
@@ -169,7 +169,7 @@ class Fal:
                 f"https://fal.run/{model}", json=dict(body), headers=headers, timeout=self.seconds
             )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise FalDown(type(error).__name__, _told(error)) from None
+            raise FalDown(type(error).__name__, _told(error, "Key")) from None
         request_id = response.headers.get("x-fal-request-id")
         if response.status_code != 200:
             raise FalRefused(response.status_code, response.text, request_id)
@@ -222,7 +222,7 @@ class SupabaseAccounts:
         try:
             return self._admit(token)
         except httpx.HTTPError as error:
-            raise RequestRefused(503, f"The account service did not answer: {type(error).__name__}") from None
+            raise RequestRefused(503, f"The account service could not be asked: {type(error).__name__}") from None
 
     def _admit(self, token: str) -> User:
         answer = self.http.get(self._url("/auth/v1/user"), headers=self._headers(token))
