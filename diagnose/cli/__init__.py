@@ -1,0 +1,117 @@
+"""The command line: reads arguments, prints, and exits. One module for each family of commands."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from diagnose import __version__
+from diagnose.cli import answers, demo, pages
+from diagnose.cli.terminal import complain, leave_quietly, safe
+from diagnose.errors import DiagnoseError, Exit
+
+
+class Commands(click.Group):
+    """The commands, in the order in which they are needed."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], list(self.commands), 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(error.message + hint, ctx) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="diagnose")
+def cli() -> None:
+    """Says why a picture ignores the photo it was asked to start from.
+
+    Begin with `diagnose latest-log` in the backend's folder, or with
+    `diagnose checklist FILE...` for logs, prompt logs, requests and answers in any
+    mix. `diagnose demo` shows it on a broken backend of its own.
+
+    \b
+    Exit codes: 0 sound or by design, 1 not sound, 2 usage, 3 undetermined,
+    4 nothing readable, 130 interrupted.
+    """
+
+
+for command in (
+    answers.latest_log,
+    answers.checklist,
+    pages.explain_command,
+    pages.checks_command,
+    pages.validate,
+    pages.schema_command,
+    demo.demo,
+    demo.serve,
+):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run the command; every error is one clear line and the right exit code."""
+    gc.set_threshold(50_000)  # most runs end before there is anything to collect
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console that lacks a character still shows the answer
+    try:
+        code = cli.main(prog_name="diagnose", standalone_mode=False)
+        _flush()
+        sys.exit(code or 0)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except click.ClickException as error:
+        _usage(error)
+        sys.exit(Exit.USAGE)
+    except DiagnoseError as error:
+        complain(error.message)
+        sys.exit(error.exit)
+    except BrokenPipeError:
+        leave_quietly()
+        sys.exit(Exit.OK)
+    except Exception as error:
+        _internal(error)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _usage(error: click.ClickException) -> None:
+    """click's own message, with nothing in it that commands the terminal."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+    click.echo(f"Error: {safe(error.format_message())}", err=True)
+
+
+def _internal(error: Exception) -> NoReturn:
+    import traceback
+
+    from diagnose import mask
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    complain(f"internal error at {place}: {type(error).__name__}: {error}")
+    click.echo("this is a fault of diagnose itself, not of your backend; please report this line", err=True)
+    if os.environ.get("DIAGNOSE_DEBUG"):
+        click.echo(mask.text("".join(traceback.format_exception(error))), err=True)
+    sys.exit(Exit.INTERNAL)

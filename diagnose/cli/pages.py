@@ -1,0 +1,137 @@
+"""The commands that show what the program knows: `explain`, `checks`, `schema`; and `validate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diagnose.cli.terminal import FORMATS, complain, leave_quietly, safe, standard_input, write, write_json
+from diagnose.errors import Exit
+
+
+@click.command("explain")
+@click.argument("check")
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
+def explain_command(check: str, form: str) -> None:
+    """Show the page of one check: what it looks at, why it matters, how to put it right."""
+    from diagnose import registry
+    from diagnose.errors import UnknownName
+
+    known = registry.by_id()
+    if check not in known:
+        import difflib
+
+        near = difflib.get_close_matches(check, list(known), 1)
+        raise UnknownName(
+            f"there is no check '{check}'"
+            + (f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them")
+        )
+    found = known[check]
+    if form == "json":
+        write_json({**_row(found), "page": found.page.strip()})
+        return
+    click.echo(f"{found.id} ({found.link})\n\n{found.page.strip()}")
+    if found.because:
+        click.echo(f"\nCan be explained by\n    {', '.join(found.because)}")
+
+
+@click.command("checks")
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
+def checks_command(form: str) -> None:
+    """List every check with the fault it finds."""
+    from diagnose import registry
+
+    if form == "json":
+        write_json([_row(check) for check in registry.checks()])
+        return
+    last = None
+    for check in registry.checks():
+        if check.link is not last:
+            click.echo(("" if last is None else "\n") + click.style(str(check.link), bold=True))
+            last = check.link
+        click.echo(f"  {check.id:<28} {check.fault}")
+
+
+def _row(check: Any) -> dict[str, Any]:
+    return {
+        "id": check.id,
+        "link": str(check.link),
+        "fault": check.fault,
+        "because": list(check.because),
+        "reads": list(check.reads),
+    }
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--schema",
+    "name",
+    default="prompt_log",
+    show_default=True,
+    help="The schema to validate against; see `diagnose schema`.",
+)
+@click.option(
+    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
+)
+def validate(files: tuple[str, ...], name: str, form: str) -> None:
+    """Check files against a JSON Schema.
+
+    Exit code 0 when all are valid, 1 when one is not, 4 when one cannot be read.
+    """
+    from diagnose import mask, schema
+    from diagnose.collect.text import open_bytes
+
+    schema.text(name)
+    code = Exit.OK
+    shown: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            data = standard_input() if file == "-" else open_bytes(Path(file))
+        except OSError as error:
+            complain(f"{file}: {error.strerror or error}")
+            shown.append({"file": mask.text(file), "valid": None, "errors": [], "total": 0})
+            code = Exit.NOTHING_READABLE
+            continue
+        result = schema.validate(data, name)
+        code = code if result.valid or code is Exit.NOTHING_READABLE else Exit.NOT_SOUND
+        errors = [
+            {"pointer": mask.text(e.pointer), "line": e.line, "column": e.column, "message": mask.text(e.message)}
+            for e in result.errors
+        ]
+        shown.append({"file": mask.text(file), "valid": result.valid, "errors": errors, "total": result.total})
+        if form == "text":
+            _validation(file, result.valid, errors, result.total)
+    if form == "json":
+        write_json(shown if len(files) > 1 else shown[0])
+    sys.exit(code)
+
+
+def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int) -> None:
+    lines = [f"{file}:{e['line']}:{e['column']}: {e['pointer'] or '/'}: {e['message']}" for e in errors]
+    rest = f" ({total - len(errors)} more not shown)" if total > len(errors) else ""
+    lines.append(f"{file}: valid" if valid else f"{file}: invalid, {total} error{'s' if total != 1 else ''}{rest}")
+    try:
+        write("\n".join(map(safe, lines)))
+    except BrokenPipeError:
+        leave_quietly()
+
+
+@click.command("schema")
+@click.argument("name", required=False)
+def schema_command(name: str | None) -> None:
+    """Print a JSON Schema; without NAME, list them."""
+    from diagnose import schema
+
+    if name is None:
+        for known in schema.names():
+            click.echo(known)
+        return
+    write(schema.text(name).rstrip())
