@@ -572,3 +572,13 @@ ALPHABET = ["fal", "https://fal.run/", "failed ", "error: ", "status ", "{", "}"
 @given(st.lists(st.sampled_from(ALPHABET) | st.text(max_size=5), max_size=60).map("".join))
 def test_no_text_crashes_it(text: str) -> None:
     backend_log.read(text, "x.log")
+
+
+def test_a_request_id_that_begins_with_a_letter_is_no_logger() -> None:
+    """Two requests overlap; the first to end is told by its id alone."""
+    one, two = "a1b2c3d4-0000-4000-8000-000000000001", "11b2c3d4-0000-4000-8000-000000000002"
+    lines = [f"INFO:main:[{own}] 📥 Images received from frontend:" for own in (one, two)]
+    lines += [f"INFO:main:[{own}]    - Face image: Yes" for own in (one, two)]
+    lines += [f'INFO:     [{own}] 127.0.0.1:5 - "POST /api/generate-image HTTP/1.1" 200 OK' for own in (one, two)]
+    read = backend_log.read("\n".join(lines), "backend.log")
+    assert [sum(e.kind == "request.access" for e in attempt.evidence) for attempt in read.attempts] == [1, 1]

@@ -52,8 +52,8 @@ _PREFIXES = tuple(
         rf"(?P<level>{_LEVELS}):(?P<logger>{_LOGGER}):",
         rf"(?:- )?(?P<logger>{_LOGGER}) [-|] (?P<level>{_LEVELS}) *[-|] ",
         rf"(?P<logger>[a-z_][\w.]{{0,80}}) (?P<level>{_LEVELS}):? +",
-        rf"\[(?P<logger>{_LOGGER})\]\s*(?P<level>{_LEVELS})(?:\s*[:|-])?\s+",
-        rf"\[?(?P<level>{_LEVELS})\s*\]?\s*[:|-]?\s*\[(?P<logger>{_LOGGER})\](?:\s*[:|-])?\s+",
+        rf"\[(?!{_UUID}\])(?P<logger>{_LOGGER})\]\s*(?P<level>{_LEVELS})(?:\s*[:|-])?\s+",
+        rf"\[?(?P<level>{_LEVELS})\s*\]?\s*[:|-]?\s*\[(?!{_UUID}\])(?P<logger>{_LOGGER})\](?:\s*[:|-])?\s+",
         rf"(?P<level>{_LEVELS})\s*\|\s*(?P<logger>{_LOGGER})\s*\|\s*",
         rf"(?P<level>{_LEVELS}):(?:\s{{5,}}|\s?)",  # uvicorn pads its own
         rf"\[(?P<level>{_LEVELS}) *\](?:\s*[:|-])?\s*|(?P<level2>{_LEVELS})(?:\s+[|-]\s+|\t|\s{{1,12}}(?=\S))",
