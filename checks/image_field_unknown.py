@@ -44,6 +44,8 @@ def look(case: Case) -> Finding:
     if not case.sent_images:
         return not_applicable("the request carried no image")
     body = case.of("request.body")[0]
+    if body["format"] == "binary":
+        return not_applicable("the picture was the body itself, in no field", body)
     names = [image["name"] for image in case.sent_images]
     if isinstance(case.product(Link.REQUEST), Seen) or case.mode == IMAGE_TO_IMAGE:
         return passed("the backend took an image from this request", body)

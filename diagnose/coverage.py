@@ -13,7 +13,7 @@ _LOG = (
 _PIECES: Mapping[Link, tuple[str, str]] = {
     Link.REQUEST: (
         "the request as the browser sent it",
-        "DevTools, Network, the request: Copy > Copy all as HAR (or its payload as request.json), then --request FILE",
+        "DevTools, Network: Copy > Copy all as HAR, then --har FILE (or the payload alone as request.json, then --request FILE)",
     ),
     Link.DECODE: _LOG,
     Link.UPLOAD: _LOG,

@@ -47,7 +47,10 @@ class _Row:
     @property
     def time(self) -> str | None:
         stamp = self.entry.value.get("timestamp") if self.entry else None
-        return stamp if isinstance(stamp, str) else (self.attempt.time if self.attempt else None)
+        if isinstance(stamp, str):
+            return stamp
+        written = self.attempt.time if self.attempt else None
+        return written or (self.request.time if self.request else None)
 
 
 def cases(bundle: Bundle, profile: Profile, selector: Selector | None = None, every: bool = False) -> list[Case]:
@@ -186,6 +189,8 @@ def _pairs(
 
 
 def _home(request: documents.Exchange | None, answer: documents.Exchange | None, rows: Sequence[_Row]) -> _Row | None:
+    if request is not None and not request.arrived:
+        return None  # no attempt of the backend's is this one
     keys = (answer.keys if answer else frozenset()) | (request.keys if request else frozenset())
     for row in reversed(rows):
         if keys & row.keys:
@@ -297,6 +302,7 @@ def _case(row: _Row, bundle: Bundle, profile: Profile, stale: _Row | None) -> Ca
             Evidence("record.stale", f"{stale.entry_source}#/{stale.entry.index}", Witness.FORECAST, fields)
         )
     evidence += _record_faults(bundle)
+    evidence += _newest_on_file(bundle)
     evidence += bundle.common
     evidence += [e for log in bundle.logs for e in log.common]
     evidence.append(Evidence("given", "(the evidence given)", Witness.CLAIMED, {"kinds": sorted(bundle.given)}))
@@ -411,6 +417,16 @@ def _record_faults(bundle: Bundle) -> Iterator[Evidence]:
                 Witness.OBSERVED,
                 {"kind": fault.kind, "message": fault.message, "byte": fault.byte, "entries": len(log.entries)},
             )
+
+
+def _newest_on_file(bundle: Bundle) -> Iterator[Evidence]:
+    """The newest entry of the file, whichever the case is about: a live look compares it with the running backend's."""
+    files = [(name, log) for name, log in bundle.prompt_logs if log.entries and not name.startswith("GET ")]
+    if "live" in bundle.given and files:
+        name, log = files[-1]
+        newest = log.entries[-1]
+        fields = {"timestamp": newest.value.get("timestamp"), "model": _entry_model(newest.value)}
+        yield Evidence("record.newest", f"{name}#/{newest.index}", Witness.FORECAST, fields)
 
 
 def _schemas(evidence: Sequence[Evidence], profile: Profile) -> Iterator[Evidence]:

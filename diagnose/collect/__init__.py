@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from diagnose.model import Evidence
 if TYPE_CHECKING:
     from diagnose.collect import backend_log, documents
 
-KINDS = ("prompt_log", "backend_log", "response", "request", "source")
+KINDS = ("prompt_log", "backend_log", "response", "request", "har", "console", "source")
 MAX_FOLDER_FILES = 200
 LONG_LOG = 512 * 1024
 """Bytes from which a log is read from its end, or only where it tells of pictures."""
@@ -51,6 +51,9 @@ class Bundle:
     notes: list[str] = field(default_factory=list)
     given: set[str] = field(default_factory=set)
     read: list[str] = field(default_factory=list)
+    cases: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """Saved cases, as they stand in their files."""
+    settings_files: list[Path] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -123,6 +126,9 @@ def _must_exist(path: Path) -> None:
         raise NothingReadable(f"'{str(path)[:200]}': no such file or folder")
 
 
+_OWN_DOCUMENT = '"schema_version"'
+"""Stands at the head of what this program writes itself, however much that quotes of logs."""
+_CASE_KEYS = {"schema_version", "profile", "subject", "evidence"}
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log", ".txt", ".md", ".har", ".env", ".html", ".gz", ".out", ".err"}
 
 
@@ -167,17 +173,28 @@ def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) 
         raise NothingReadable(f"'{path}': is a folder where a file was expected") from None
     except OSError as error:
         raise NothingReadable(f"'{path}': {error.strerror or error}") from None
+    told = len(bundle.common)
     _recognise(bundle, data, name, kind)
+    if any(e.kind == "env.setting" for e in bundle.common[told:]):
+        bundle.settings_files.append(path)
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return decode(file.read(4096)).text.lstrip()
 
 
 def _starts_like_entries(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = decode(file.read(4096)).text.lstrip()
+    head = _head(path)
+    if _OWN_DOCUMENT in head:
+        return False
     return head[:1] in "[{" and bool(_ENTRY_MARK.search(head) or '"timestamp"' in head)
 
 
 def _reads_like_log(path: Path) -> bool:
     """Whether the end of a long file looks like a log and not like JSON or prose."""
+    if _OWN_DOCUMENT in _head(path):
+        return False
     with path.open("rb") as file:
         file.seek(-65536, os.SEEK_END)
         text = decode(file.read()).text
@@ -208,6 +225,10 @@ def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None
         _add_prompt_log(bundle, prompt_log.read(data), name)
     elif kind in ("request", "response"):
         _exchange(bundle, text, name, kind)
+    elif kind == "har":
+        _add_named_har(bundle, text, name)
+    elif kind == "console":
+        _add_console(bundle, text, name)
     else:
         _by_content(bundle, text, data, name)
 
@@ -242,13 +263,10 @@ def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
 
 
 def _lines(bundle: Bundle, text: str, name: str) -> None:
-    from diagnose.collect import documents
+    from diagnose.collect import browser
 
-    errors = documents.console(text, name)
-    if errors and not _mostly_log(text):
-        bundle.common += errors
-        bundle.given.add("console")
-        bundle.read.append(name)
+    if browser.looks_like_console(text) and not _mostly_log(text):
+        _add_console(bundle, text, name)
         return
     _add_log(bundle, text, name, only_if_recognised=True)
 
@@ -268,6 +286,11 @@ def _json(text: str) -> Any:
 
 def _json_document(bundle: Bundle, value: Any, data: bytes, name: str) -> bool:
     """A whole JSON document: True when it was recognised."""
+    if isinstance(value, dict) and value.keys() >= _CASE_KEYS:
+        bundle.cases.append((name, value))
+        bundle.given.add("case")
+        bundle.read.append(name)
+        return True
     first = value[-1] if isinstance(value, list) and value else value
     if prompt_log.looks_like_entry(first) or (value in ([], {}) and "log" in name):
         _add_prompt_log(bundle, prompt_log.read(data), name)
@@ -276,16 +299,56 @@ def _json_document(bundle: Bundle, value: Any, data: bytes, name: str) -> bool:
 
     kind = documents.kind_of(value)
     if kind == "har":
-        pairs = documents.har(value, name)
-        bundle.requests += [sent for sent, _ in pairs]
-        bundle.responses += [got for _, got in pairs]
-        bundle.given |= {"request", "response", "console"}
-        bundle.read.append(name)
+        _add_har(bundle, value, name)
         return True
     if kind is not None:
         _add_exchanges(bundle, value, name, kind)
         return True
     return False
+
+
+def _add_har(bundle: Bundle, value: Any, name: str) -> None:
+    from diagnose.collect import browser
+
+    recording = browser.har(value, name)
+    bundle.requests += [sent for sent, _ in recording.pairs]
+    bundle.responses += [got for _, got in recording.pairs]
+    bundle.notes += [f"{name}: {note}" for note in recording.notes]
+    bundle.given |= {"har", "request", "response", "console"} if recording.pairs else {"har"}
+    bundle.read.append(name)
+
+
+def _add_named_har(bundle: Bundle, text: str, name: str) -> None:
+    """A file that the user says is a HAR; of one that was cut off, its whole entries."""
+    from diagnose.collect import documents
+
+    value = _json(text.strip())
+    if value is None and '"entries"' in text[:100_000]:
+        kept = [block.value for block in loose_json.blocks(text)]
+        entries = [e for e in kept if isinstance(e, dict) and isinstance(e.get("request"), dict) and "response" in e]
+        if entries:
+            bundle.notes.append(f"{name}: is cut off; {len(entries)} whole entries of it were read")
+            value = {"log": {"entries": entries}}
+    if isinstance(value, dict) and documents.kind_of(value) == "har":
+        _add_har(bundle, value, name)
+    else:
+        bundle.notes.append(f"{name}: is not a HAR (it has no log.entries) and was not read")
+
+
+def _add_console(bundle: Bundle, text: str, name: str) -> None:
+    """A saved console. That no line of it is an error is evidence too."""
+    from diagnose.collect import browser, documents
+
+    value = _json(text.strip()) if text.lstrip()[:1] == "{" else None
+    if isinstance(value, dict) and documents.kind_of(value) == "har":
+        _add_har(bundle, value, name)
+        return
+    errors = browser.console(text, name)
+    bundle.common += errors
+    bundle.given.add("console")
+    bundle.read.append(name)
+    if not errors:
+        bundle.notes.append(f"{name}: no line in it is an error")
 
 
 def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:

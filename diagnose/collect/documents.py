@@ -1,4 +1,4 @@
-"""Reads what went between browser and backend: the request, the answer, a HAR file, a saved console."""
+"""Reads what went between browser and backend: the request and the answer, by their bodies."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ class Exchange:
     """Addresses, uuids and request ids by which it is found again in a log."""
     prompt: str | None = None
     status: int | None = None
+    time: str | None = None
+    """When it was sent, where that was recorded."""
+    arrived: bool = True
+    """Whether the backend can have seen it: false for a connection that was refused, say."""
 
 
 # --- recognising ------------------------------------------------------------------------------------------------------
@@ -127,8 +131,8 @@ def carrier(name: str, value: object) -> str:
     return "opaque"
 
 
-def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SENT) -> Exchange:
-    """The evidence in one request, whole or its body alone."""
+def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SENT, at: str | None = None) -> Exchange:
+    """The evidence in one request, whole or its body alone; `at` is where its body stands, if not under `source`."""
     whole = "method" in value and ({"url", "body", "arguments", "fields", "content_type"} & value.keys())
     body = value
     path = "#"
@@ -141,23 +145,24 @@ def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SE
     images = list(_images(body))
     file = value.get("file") if whole else None
     if isinstance(file, Mapping):
-        named = str(file.get("field") or "")
-        images.append({"name": named or "(file)", "carrier": "file", "fault": _file_fault(file)})
+        images.append(_file(file))
     for entry in value.get("files", ()) if whole and isinstance(value.get("files"), list) else ():
         if isinstance(entry, Mapping):
-            images.append({"name": str(entry.get("field") or "(file)"), "carrier": "file", "fault": _file_fault(entry)})
+            images.append(_file(entry))
     params = {k: v for k, v in flatten(body) if isinstance(v, (int, float)) or (isinstance(v, str) and len(v) < 200)}
-    params = {k: v for k, v in params.items() if not is_image(k, v) and "prompt" not in k}
+    params = {k: v for k, v in params.items() if not (is_image(k, v) or "prompt" in k or _is_secret(k, v))}
     prompt = next((v for k, v in flatten(body) if k == "prompt" and isinstance(v, str)), None)
     prompt = prompt or next((v for k, v in flatten(body) if k.endswith("prompt") and isinstance(v, str)), None)
+    address = value.get("url") if whole else None
     fields = {
         "format": form,
         "images": images,
         "params": params,
         "prompt": prompt,
-        "url": value.get("url") if whole else None,
+        "url": re.split(r"[?#]", address, maxsplit=1)[0] if isinstance(address, str) else None,
     }
-    evidence = [Evidence("request.body", source + path, witness, fields)]
+    at = at or source + path
+    evidence = [Evidence("request.body", at, witness, fields)]
     keys = {
         url
         for _, v in flatten(body)
@@ -167,7 +172,7 @@ def request(value: Mapping[str, Any], source: str, witness: Witness = Witness.SE
     keys |= {v for k, v in flatten(body) if isinstance(v, str) and _ID_KEY.search(k) and 6 <= len(v) <= 80}
     given = [(k, v) for k, v in flatten(body) if isinstance(v, str) and v.startswith("http") and is_image(k, v)]
     if len(given) == 1:
-        evidence.append(Evidence("request.url", f"{source}{path}/{given[0][0]}", witness, {"url": given[0][1]}))
+        evidence.append(Evidence("request.url", f"{at}/{given[0][0]}", witness, {"url": given[0][1]}))
     return Exchange(tuple(evidence), frozenset(keys), prompt)
 
 
@@ -175,6 +180,8 @@ def _format(value: Mapping[str, Any]) -> str:
     kind = str(value.get("content_type") or "").lower()
     if value.get("method") == "CALL":
         return "call"
+    if "urlencoded" in kind:
+        return "form"
     if "multipart" in kind or "fields" in value:
         return "multipart"
     return "json" if "json" in kind or isinstance(value.get("body"), Mapping) else "unknown"
@@ -190,7 +197,47 @@ def _images(body: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterat
         ):
             yield from _images(value, f"{prefix}{name}.", depth + 1)
         elif is_image(name, value):
-            yield {"name": prefix + name, "carrier": carrier(name, value), "fault": _fault(value)}
+            image = {"name": prefix + name, "carrier": carrier(name, value), "fault": _fault(value)}
+            size = _bytes(value)
+            yield image if size is None else {**image, "bytes": size}
+
+
+def _bytes(value: object) -> int | None:
+    """How many bytes of picture a base64 text holds; a shortened one says how long it was."""
+    if isinstance(value, (list, Mapping)):
+        sizes = [_bytes(v) for v in (value.values() if isinstance(value, Mapping) else value)]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if known and len(known) == len(sizes) else None
+    if not isinstance(value, str):
+        return None
+    cut = _SHORTENED.search(value[-200:])
+    if cut:
+        told = re.search(r"\d{1,12}", cut[0])
+        unit = 1 if "bytes" in cut[0] else 0.75
+        return int(int(told[0]) * unit) if told and "more" not in cut[0] else None
+    head, comma, data = value.partition(",") if value.startswith("data:") else ("", "", value)
+    if "..." in value[-120:] or (head and "base64" not in head) or not (comma or _BASE64.match(value[:4000])):
+        return None
+    data = data.rstrip("=\n ")
+    return (len(data) - data.count("\n")) * 3 // 4
+
+
+def _file(file: Mapping[str, Any]) -> dict[str, Any]:
+    image = {"name": str(file.get("field") or "(file)"), "carrier": "file", "fault": _file_fault(file)}
+    size = file.get("bytes", file.get("size"))
+    return {**image, "bytes": size} if isinstance(size, int) and not isinstance(size, bool) else image
+
+
+_SECRET = re.compile(
+    r"(?:^|_|\b)(?:token|secret|passw(?:or)?d|authorization|api_?key|cookie|session(?:_?id)?|csrf|jwt|credentials?)$",
+    re.I,
+)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """A field whose text lets its bearer in is nobody's evidence."""
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[-100:])
+    return isinstance(value, str) and bool(_SECRET.search(snake))
 
 
 def _fault(value: object) -> str | None:
@@ -250,38 +297,34 @@ _UNHANDLED = re.compile(r"^(?:500:? )?Internal Server Error\b[.\s]*(?:Server got
 """What Starlette, aiohttp and others answer in plain text when a handler raised."""
 
 
-def response(value: Mapping[str, Any] | str, source: str, witness: Witness = Witness.WIRE) -> Exchange:
-    """The evidence in one answer, whole or its body alone; HTML is the answer of something in between."""
+def response(
+    value: Mapping[str, Any] | str, source: str, witness: Witness = Witness.WIRE, at: str | None = None
+) -> Exchange:
+    """The evidence in one answer, whole or its body alone; HTML is the answer of something in between.
+
+    `at` is where its body stands, if not under `source`.
+    """
     if isinstance(value, str):
-        return _page(value, None, source, witness)
+        return _page(value, None, source, witness, {})
     whole = "body" in value and ("status" in value or "headers" in value)
     body: Any = value.get("body") if whole else value
-    at = source + ("#/body" if whole else "#")
+    at = at or source + ("#/body" if whole else "#")
     code = value.get("status") if whole else None
     code = code if isinstance(code, int) and 100 <= code <= 599 else None
+    given_headers = value.get("headers") if whole else None
+    headers = {str(k).lower(): v for k, v in given_headers.items()} if isinstance(given_headers, Mapping) else {}
     if isinstance(body, str):
-        return _page(body, code, at, witness) if "<" in body[:200] else _text(body, code, at, witness)
-    headers = value.get("headers") if whole and isinstance(value.get("headers"), Mapping) else {}
+        read = _page if "<" in body[:200] else _text
+        return read(body, code, at, witness, headers)
+    content = "unseen" if whole and body is None else "json"
     if not isinstance(body, (Mapping, list)):
         body = {}
     pictures = [] if (code or 0) >= 400 else list(_pictures(body))
     given = [v for k, v in flatten(body) if k in ("request_id", "requestId") and isinstance(v, str)]
-    given += [str(v) for k, v in (headers or {}).items() if str(k).lower() == "x-request-id"]
-    evidence = [
-        Evidence(
-            "answer",
-            at,
-            witness,
-            {
-                "status": code,
-                "pictures": len(pictures),
-                "urls": pictures,
-                "html": False,
-                "text": None,
-                "request_id": given[0] if given else None,
-            },
-        )
-    ]
+    told = answer_fields(code, headers, content, pictures)
+    given += [told["request_id"]] if told["request_id"] else []
+    told["request_id"] = given[0] if given else None
+    evidence = [Evidence("answer", at, witness, told)]
     evidence += _complaints(body, code, at)
     if isinstance(body, Mapping):
         evidence += _told(body, at)
@@ -293,26 +336,41 @@ def response(value: Mapping[str, Any] | str, source: str, witness: Witness = Wit
     return Exchange(tuple(evidence), frozenset(keys), prompt, code)
 
 
-def _page(text: str, code: int | None, source: str, witness: Witness) -> Exchange:
+def answer_fields(
+    code: int | None, headers: Mapping[str, Any], content: str, pictures: list[str] | None
+) -> dict[str, Any]:
+    """The fields of an answer. `content` is json, html, text, picture, empty, or unseen where its body was not kept."""
+    named = {name: headers[name] for name in ("server", "x-request-id") if isinstance(headers.get(name), str)}
+    return {
+        "status": code,
+        "pictures": len(pictures) if pictures is not None else None,
+        "urls": pictures or [],
+        "html": False,
+        "text": None,
+        "request_id": named.get("x-request-id", "")[:200] or None,
+        "server": named.get("server", "")[:200] or None,
+        "content": content,
+    }
+
+
+def _page(text: str, code: int | None, source: str, witness: Witness, headers: Mapping[str, Any]) -> Exchange:
     text = text[:100_000]
     title = _TITLE.search(text)
     if code is None and title and title[1]:
         code = int(title[1])
     said = title[2].strip() if title else text[:120]
     own = bool(_OWN_PAGE.search(text))
-    fields: dict[str, Any] = {
-        "status": code,
-        "pictures": 0,
-        "urls": [],
-        "html": "<" in text[:200] and not own,
-        "text": said[:200],
-        "request_id": None,
-    }
+    fields = answer_fields(code, headers, "html", [])
+    fields |= {"html": "<" in text[:200] and not own, "text": said[:200]}
     evidence = [Evidence("answer", source, witness, fields)]
     if own:
         raised = _RAISED.search(text)
         evidence += _raised(html.unescape(raised[1]) if raised else said, code, source)
-    return Exchange(tuple(evidence), frozenset(), None, code)
+    return Exchange(tuple(evidence), _request_keys(fields), None, code)
+
+
+def _request_keys(fields: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset([fields["request_id"]] if fields["request_id"] else [])
 
 
 def _raised(said: str, code: int | None, source: str) -> Iterator[Evidence]:
@@ -323,19 +381,13 @@ def _raised(said: str, code: int | None, source: str) -> Iterator[Evidence]:
     yield from (e for e in wording.read(said, source) if e.kind not in ("error", "deployment.exception") or e["stage"])
 
 
-def _text(text: str, code: int | None, source: str, witness: Witness) -> Exchange:
-    fields: dict[str, Any] = {
-        "status": code,
-        "pictures": 0,
-        "urls": [],
-        "html": False,
-        "text": text[:200],
-        "request_id": None,
-    }
+def _text(text: str, code: int | None, source: str, witness: Witness, headers: Mapping[str, Any]) -> Exchange:
+    fields = answer_fields(code, headers, "text" if text.strip() else "empty", [])
+    fields["text"] = text[:200]
     evidence = [Evidence("answer", source, witness, fields)]
     if (code is None or code >= 400) and not _UNHANDLED.match(text[:200]):
         evidence += _answered(wording.read(text, source), code)
-    return Exchange(tuple(evidence), frozenset(), None, code)
+    return Exchange(tuple(evidence), _request_keys(fields), None, code)
 
 
 def _answered(evidence: Iterable[Evidence], code: int | None) -> Iterator[Evidence]:
@@ -466,66 +518,3 @@ def _told(body: Mapping[str, Any], source: str) -> Iterator[Evidence]:
         if isinstance(value, bool) and _USED.search(str(key)):
             used = "image-to-image" if value else "text-to-image"
             yield Evidence("request.used", f"{source}/{key}", Witness.FORECAST, {"mode": used, "used": value})
-
-
-# --- the browser ------------------------------------------------------------------------------------------------------
-
-_CONSOLE = re.compile(
-    r"Failed to fetch|net::ERR_\w+|blocked by CORS policy|NetworkError when attempting|\bUncaught \(?\w+|Failed to load resource.{0,200}|\bLoad failed"
-    r"|a status of (\d{3})|Mixed Content:", re.I,
-)  # fmt: skip
-
-
-def console(text: str, name: str) -> list[Evidence]:
-    """Errors in a saved browser console."""
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        error = _CONSOLE.search(line)
-        if error:
-            code = re.search(r"\b(?:status of |status )?([45]\d\d)\b", line)
-            fields = {"text": line.strip()[:300], "status": int(code[1]) if code else None}
-            found.append(Evidence("browser.error", f"{name}:{number}", Witness.LOGGED, fields))
-    return found
-
-
-def har(value: Mapping[str, Any], name: str) -> list[tuple[Exchange, Exchange]]:
-    """The requests for pictures in a HAR file, each with its answer, oldest first."""
-    pairs = []
-    for index, entry in enumerate(value["log"].get("entries", ())):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("request"), Mapping):
-            continue
-        asked, got = entry["request"], entry.get("response") or {}
-        address = str(asked.get("url", ""))
-        if asked.get("method") != "POST" or not re.search(r"generat|image|edit|picture|photo|render", address, re.I):
-            continue
-        at = f"{name}#/log/entries/{index}"
-        posted = asked.get("postData") if isinstance(asked.get("postData"), Mapping) else {}
-        sent: dict[str, Any] = {"method": "POST", "url": address, "content_type": posted.get("mimeType", "")}
-        try:
-            sent["body"] = json.loads(posted.get("text") or "{}")
-        except (ValueError, RecursionError):
-            sent["body"] = {}
-        params = [p for p in posted.get("params", ()) if isinstance(p, Mapping)]
-        if params:
-            sent["fields"] = {str(p.get("name")): p.get("value") for p in params if not p.get("fileName")}
-            sent["files"] = [
-                {"field": p.get("name"), "name": p.get("fileName"), "type": p.get("contentType")}
-                for p in params
-                if p.get("fileName")
-            ]
-            del sent["body"]
-        given = got.get("content")
-        content: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-        try:
-            body = json.loads(content.get("text") or "")
-        except (ValueError, RecursionError):
-            body = str(content.get("text") or "")
-        answer = response({"status": got.get("status"), "body": body, "headers": {}}, at + "/response")
-        if not got.get("status"):
-            error = {
-                "text": str(entry.get("_error") or got.get("_error") or "no answer reached the browser")[:300],
-                "status": None,
-            }
-            answer = Exchange((Evidence("browser.error", at, Witness.WIRE, error),), frozenset())
-        pairs.append((request(sent, at + "/request", Witness.WIRE), answer))
-    return pairs

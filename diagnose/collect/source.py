@@ -1,4 +1,4 @@
-"""Reads a backend's source: which models its constants name, and the conditional that chooses between them."""
+"""Reads a backend's source: which models and parameters its constants name, the conditional that chooses, its routes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from diagnose.model import Evidence, Witness, mode_by_name
 
 MAX_FILES, MAX_BYTES = 400, 1_000_000
-_SKIPPED = {
+SKIPPED = {
     "node_modules",
     "venv",
     ".venv",
@@ -30,6 +31,12 @@ _MODEL = re.compile(r"^(?:https?://(?:queue\.)?fal\.run/)?((?:fal-ai|fal)/[\w.\-
 _FIELD = re.compile(r"image|photo|picture|face|selfie|avatar|reference", re.I)
 _IMAGE_ROLE = re.compile(r"image_?to_?image|i2i|img2img|edit|with_image|reference", re.I)
 _TEXT_ROLE = re.compile(r"text_?to_?image|t2i|txt2img|schnell|without_image", re.I)
+PARAMETERS = ("strength", "image_strength", "num_inference_steps", "guidance_scale")
+_PARAMETER = re.compile(rf"(?:(?:default|fal|i2i|img2img|image_to_image)_)*({'|'.join(PARAMETERS)})")
+_METHODS = ("get", "post", "put", "patch", "delete")
+_APPS = ("FastAPI", "Starlette", "Flask", "Quart", "Litestar")
+_RUNS = ("run", "serve", "run_app", "main", "start", "cli")
+"""Names of what starts a server when a module's last line calls it."""
 _ABOUT_IMAGE = re.compile(r"image|img|photo|picture|url|ref|i2i|face", re.I)
 
 
@@ -49,6 +56,7 @@ def read(folder: Path) -> list[Evidence]:
         known = {**shared, **{name: value for name, (value, _) in module.constants.items()}}
         evidence += _models(module)
         evidence += _choices(module, known)
+        evidence += _parameters(module)
         evidence += _fields(module)
     return evidence
 
@@ -59,7 +67,7 @@ def _files(folder: Path) -> Iterator[Path]:
         return
     count = 0
     for top, folders, files in os.walk(folder):
-        folders[:] = sorted(d for d in folders if d not in _SKIPPED and not d.startswith("."))
+        folders[:] = sorted(d for d in folders if d not in SKIPPED and not d.startswith("."))
         for name in sorted(files):
             if name.endswith(".py") and count < MAX_FILES:
                 count += 1
@@ -192,6 +200,42 @@ def _with_image(test: ast.expr, tests: dict[str, ast.expr], depth: int = 0) -> b
     return True if name and _ABOUT_IMAGE.search(name) else None
 
 
+def _parameters(module: _Module) -> Iterator[Evidence]:
+    """Numbers that stand as literals where a payload is built; defaults that a request may replace are not among them."""
+    seen: set[tuple[str, object]] = set()
+    for name, value, line in _literals(module.tree):
+        match = _PARAMETER.fullmatch(name.lower())
+        number = _number(value)
+        if match is not None and number is not None and (match[1], number) not in seen:
+            seen.add((match[1], number))
+            fields = {"name": match[1], "value": number}
+            yield Evidence("source.parameter", f"{module.file}:{line}", Witness.FORECAST, fields)
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[str, ast.expr, int]]:
+    """Every name that is given a value: constants, keys of a dictionary, arguments by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value, value.lineno
+        elif isinstance(node, ast.Call):
+            for argument in node.keywords:
+                if argument.arg:
+                    yield argument.arg, argument.value, argument.value.lineno
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, node.value, node.lineno
+                elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+                    yield str(target.slice.value), node.value, node.lineno
+
+
+def _number(node: ast.expr) -> int | float | None:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
 def _fields(module: _Module) -> Iterator[Evidence]:
     """Names of image fields that the source reads from a request."""
     seen: set[str] = set()
@@ -216,3 +260,112 @@ def _fields(module: _Module) -> Iterator[Evidence]:
             yield Evidence(
                 "source.field", f"{module.file}:{getattr(node, 'lineno', 1)}", Witness.FORECAST, {"name": name}
             )
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+class Route(NamedTuple):
+    """A route that a module declares whatever its settings are."""
+
+    method: str
+    path: str
+    source: str
+
+
+class Server(NamedTuple):
+    """What the source says of the server it makes."""
+
+    routes: tuple[Route, ...] = ()
+    entry: str | None = None
+    """The app as a server is told to load it: `main:app`."""
+    starts: bool | None = None
+    """Whether `python main.py` starts anything; None where there is no such file."""
+
+
+def server(folder: Path) -> Server:
+    """The routes of every app below a folder, and how it is started."""
+    routes: list[Route] = []
+    apps: dict[str, str] = {}
+    starts: bool | None = None
+    for path in _files(folder):
+        if not _about_server(path):
+            continue
+        module = _parse(folder, path)
+        if module is None:
+            continue
+        made = _made(module.tree)
+        if made:
+            apps.setdefault(module.file, f"{module.file.removesuffix('.py').replace('/', '.')}:{made[0]}")
+        routes += _routes(module, {*made, *_taken(module.tree)})
+        if module.file == "main.py":
+            starts = _starts(module.tree)
+            for name in _taken(module.tree):
+                apps.setdefault(module.file, f"main:{name}")
+    first = sorted(apps, key=lambda file: (file != "main.py", file.count("/"), file))
+    return Server(tuple(routes), apps[first[0]] if first else None, starts)
+
+
+def _about_server(path: Path) -> bool:
+    """Whether a file is worth parsing for what it says of a server."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return False
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return False
+    return path.name == "main.py" or any(f"{name}(" in text for name in _APPS) or "@app." in text
+
+
+def _made(tree: ast.Module) -> list[str]:
+    """Names of the apps that a module makes."""
+    return [
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _called(node.value) in _APPS
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _taken(tree: ast.Module) -> list[str]:
+    """Apps that a module takes from another."""
+    names = [
+        (alias.asname or alias.name) for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    return [name for name in names if name in ("app", "application")]
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _routes(module: _Module, apps: set[str]) -> Iterator[Route]:
+    for node in module.tree.body:  # what stands in a condition or a function may never be declared
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        for call in node.decorator_list:
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                continue
+            owner = call.func.value
+            if not (isinstance(owner, ast.Name) and owner.id in apps and call.func.attr in _METHODS):
+                continue
+            named = {k.arg: k.value for k in call.keywords}
+            path = call.args[0] if call.args else named.get("path")
+            if isinstance(path, ast.Constant) and isinstance(path.value, str) and "include_in_schema" not in named:
+                # OpenAPI leaves a parameter's converter out
+                shown = re.sub(r"\{(\w+):\w+\}", r"{\1}", path.value)
+                yield Route(call.func.attr.upper(), shown, f"{module.file}:{call.lineno}")
+
+
+def _starts(tree: ast.Module) -> bool:
+    """Whether running a module as a script starts a server, and not merely declares one."""
+    for node in tree.body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _called(node.value) in _RUNS:
+            return True
+        if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+            calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+            if any(_called(call) not in ("print", "info", "debug") for call in calls):
+                return True
+    return False
