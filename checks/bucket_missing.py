@@ -1,7 +1,8 @@
 """The bucket does not exist.
 
 What it looks at
-    Storage's refusal of the upload: `Bucket not found`, code `NoSuchBucket`, whatever the HTTP status says.
+    Storage's refusal of the upload: `Bucket not found`, code `NoSuchBucket`, whatever the HTTP status says. With a live
+    look: what Storage says of an object of a random name in this bucket, which needs any valid key.
 
 Why it matters
     Nothing can be stored, so there is no address to hand to fal. Names are case-sensitive: `Images` is not `images`.
@@ -10,13 +11,27 @@ How to put it right
     Create the bucket under exactly this name, public, or correct the name in the code.
 
 When it is wrong
-    With an anon key a bucket that exists can look missing, because row-level security hides it. A "Bucket not found"
-    at a public address after a successful upload means a private bucket, and is not this fault.
+    With an anon key a bucket that exists can look missing, because row-level security hides its settings; the live look
+    asks for an object instead, and there no policy hides the bucket. A "Bucket not found" at a public address after a
+    successful upload means a private bucket, and is not this fault.
 """
 
 import re
 
-from diagnose.model import Case, Evidence, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
+from diagnose.model import (
+    Case,
+    Evidence,
+    Finding,
+    Link,
+    Remedy,
+    Seen,
+    failed,
+    healed,
+    live_fault,
+    not_applicable,
+    passed,
+    unseen,
+)
 
 link = Link.UPLOAD
 because = ("storage_key_role", "storage_project_mismatch")
@@ -27,33 +42,42 @@ MISSING = re.compile(r"bucket not found|NoSuchBucket|related resource does not e
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    stored = case.product(Link.UPLOAD)
-    if isinstance(stored, Seen):
-        return passed("the bucket took the upload", stored.evidence)
+    stored, now = case.product(Link.UPLOAD), case.best("live.bucket")
     refusal = next(
         (e for e in case.storage_refusals if MISSING.search(f"{e['code']} {e['message']} {e['error']}")), None
     )
-    if refusal is None:
-        return absent(case)
-    name = bucket(case)
-    hidden = any(e["role"] == "anon" for e in case.of("env.setting") if "SERVICE" in e["name"].upper())
-    tried = case.of("storage.upload", "upload.started")[:1]
-    if hidden:
-        return failed(
-            "Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden",
-            refusal,
-            *tried,
-            remedy=remedy(name),
-            bucket=name,
-        )
-    return failed("the bucket '{bucket}' does not exist", refusal, *tried, remedy=remedy(name), bucket=name)
-
-
-def absent(case: Case) -> Finding:
-    """No such refusal was seen."""
+    if refusal is not None:
+        return healed(refused(case, refusal, now), now if now and now["exists"] else None, "the bucket exists")
+    if now is not None and now["exists"] is False:
+        return missing(case, now)
+    if isinstance(stored, Seen):
+        return passed("the bucket took the upload", stored.evidence)
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
-    return unknown("no answer of Storage about the bucket was seen")
+    if now is not None and now["exists"]:
+        return passed("the bucket '{bucket}' exists", now, bucket=now["bucket"])
+    return unseen(case, "live.bucket", "no answer of Storage about the bucket was seen")
+
+
+def refused(case: Case, refusal: Evidence, now: Evidence | None) -> Finding:
+    """Storage refused the attempt's upload so."""
+    name, tried = bucket(case), case.of("storage.upload", "upload.started")[:1]
+    anon = any(e["role"] == "anon" for e in case.of("env.setting") if "SERVICE" in e["name"].upper())
+    gone = now is not None and now["exists"] is False
+    said = "the bucket '{bucket}' does not exist"
+    if anon and not gone:
+        said = "Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden"
+    proof = (refusal, *tried, *((now,) if now is not None and gone else ()))
+    return failed(said, *proof, remedy=remedy(name), bucket=name)
+
+
+def missing(case: Case, now: Evidence) -> Finding:
+    """Storage says now that there is no such bucket, and perhaps what there is instead."""
+    name, near = str(now["bucket"] or case.profile.bucket), now["near"]
+    if near is None:
+        return live_fault(case, link, "the bucket '{bucket}' does not exist", now, remedy=remedy(name), bucket=name)
+    said = "the bucket '{bucket}' does not exist; the nearest that does is '{near}'"
+    return live_fault(case, link, said, now, remedy=remedy(name), bucket=name, near=near)
 
 
 def bucket(case: Case) -> str:

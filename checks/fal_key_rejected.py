@@ -1,7 +1,8 @@
 """fal refused the key with 401.
 
 What it looks at
-    The status of the call to fal, and fal's body: `Cannot access application ... Authentication is required`.
+    The status of the call to fal, and fal's body: `Cannot access application ... Authentication is required`. With a
+    live look: what fal's list of models answers to the key in the settings; no model is run.
 
 Why it matters
     fal answers the same for a missing and for a wrong key. No model runs, and a backend may blame something else.
@@ -15,7 +16,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, passed, unknown
+from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, live_fault, passed, unseen
 
 link = Link.GENERATION
 because = ("environment_incomplete",)
@@ -47,7 +48,14 @@ def look(case: Case) -> Finding:
         )
     if case.fal_refusals and case.fal_refusals[0]["status"]:
         return passed("fal took the key and refused for another reason", case.fal_refusals[0])
+    asked = case.best("live.fal_key")
+    if asked is not None and asked["accepted"] is False:
+        return live_fault(
+            case, link, "fal refuses the key in '{name}' now, with 401", asked, remedy=REMEDY, name=asked["name"]
+        )
     made = case.product(Link.GENERATION)
     if isinstance(made, Seen):
         return passed("fal made a picture", made.evidence)
-    return unknown("no answer of fal to the key was seen")
+    if asked is not None and asked["accepted"]:
+        return passed("fal takes the key in '{name}' now", asked, name=asked["name"])
+    return unseen(case, "live.fal_key", "no answer of fal to the key was seen")

@@ -2,7 +2,8 @@
 
 What it looks at
     Storage's codes and messages about the object itself: 413 `EntityTooLarge`, 415 `InvalidMimeType`, `InvalidKey`,
-    409 `KeyAlreadyExists`.
+    409 `KeyAlreadyExists`. With a live look: the types and the size that the bucket's settings allow, and with
+    `--probe-upload` what became of the object that was written.
 
 Why it matters
     The bucket has its own limits beside the backend's: a picture can pass every check of the backend and still be
@@ -12,12 +13,27 @@ How to put it right
     Shrink or re-encode the picture, set its content type, use ASCII names and a new name for every upload.
 
 When it is wrong
-    The global size limit gives the same text as the bucket's; the message does not tell which one was met.
+    The global size limit gives the same text as the bucket's; the message does not tell which one was met, and Storage
+    does not show the global one.
 """
 
 import re
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
+from diagnose.model import (
+    Case,
+    Evidence,
+    Finding,
+    Link,
+    Remedy,
+    Seen,
+    failed,
+    live_fault,
+    not_applicable,
+    passed,
+    unknown,
+    unseen,
+    warned,
+)
 
 link = Link.UPLOAD
 because: tuple[str, ...] = ()
@@ -32,24 +48,85 @@ REASONS = (
 )  # fmt: skip
 
 
+ANY = {"*", "*/*", "image/*"}
+
+
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    stored = case.product(Link.UPLOAD)
+    stored, written = case.product(Link.UPLOAD), case.best("live.written")
+    refusal = next((e for e in case.storage_refusals if reason(e)), None)
+    if refusal is not None:
+        return refused(case, refusal)
+    found = limited(case) or left_behind(written)
+    if found is not None:
+        return found
+    if written is not None and written["written"] is False and reason(written):
+        return refused(case, written)
     if isinstance(stored, Seen):
         return passed("Storage took the object", stored.evidence)
-    for refusal in case.storage_refusals:
-        said = f"{refusal['code']} {refusal['message']} {refusal['error']}"
-        for pattern, reason, step in REASONS:
-            if pattern.search(said):
-                remedy = Remedy("Send an object that Storage takes", (step,))
-                return failed(
-                    "Storage refused the object because {reason}: {text}",
-                    refusal,
-                    *case.of("storage.upload")[:1],
-                    remedy=remedy,
-                    reason=reason,
-                    text=str(refusal["message"])[:120],
-                )
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
-    return unknown("no answer of Storage about the object was seen")
+    if written is not None and written["written"]:
+        return passed("Storage took a picture, which was removed again", written)
+    return allowed(case)
+
+
+def reason(e: Evidence) -> tuple[str, str] | None:
+    """Why Storage refused the object, and what to do about it."""
+    said = f"{e['code']} {e['message']} {e['error']}"
+    return next(((why, step) for pattern, why, step in REASONS if pattern.search(said)), None)
+
+
+def refused(case: Case, e: Evidence) -> Finding:
+    """An object was refused: the attempt's, or the one that was written to see."""
+    why, step = reason(e) or ("", "")
+    remedy, values = Remedy("Send an object that Storage takes", (step,)), {"reason": why, "text": str(e["message"])[:120]}  # fmt: skip
+    if e.kind == "live.written":
+        told = "Storage refuses a test upload because {reason}: {text}"
+        return live_fault(case, link, told, e, remedy=remedy, **values)
+    told = "Storage refused the object because {reason}: {text}"
+    return failed(told, e, *case.of("storage.upload")[:1], remedy=remedy, **values)
+
+
+def limited(case: Case) -> Finding | None:
+    """The bucket's settings allow no picture at all, or none of the size of the attempt's."""
+    now = case.best("live.bucket")
+    kinds, limit = (now["mime_types"], now["size_limit"]) if now is not None else (None, None)
+    if now is not None and kinds and not any(str(k) in ANY or str(k).startswith("image/") for k in kinds):
+        step = "Allow image/jpeg, image/png and image/webp in the bucket's settings."
+        told = "the bucket '{bucket}' takes no picture, only {types}"
+        remedy, values = Remedy("Let the bucket take pictures", (step,)), {"types": ", ".join(map(str, kinds))[:120]}
+        return live_fault(case, link, told, now, remedy=remedy, bucket=now["bucket"], **values)
+    size = next((e for e in case.of("upload.started") if isinstance(e["size"], int)), None)
+    if now is not None and size is not None and isinstance(limit, int) and size["size"] > limit:
+        remedy = Remedy("Send an object that Storage takes", (REASONS[0][2],))
+        told = "the picture has {size} bytes and the bucket '{bucket}' takes {limit}"
+        return live_fault(
+            case, link, told, now, size, remedy=remedy, size=size["size"], limit=limit, bucket=now["bucket"]
+        )
+    return None
+
+
+def left_behind(written: Evidence | None) -> Finding | None:
+    """What was written to see, and was not seen to be removed."""
+    if written is None or written["removed"] is not False:
+        return None
+    step = "Supabase dashboard, Storage: delete the object of this name."
+    told = "the test object '{path}' in the bucket '{bucket}' was not seen to be removed"
+    if written["written"] is None:
+        told = "no answer came to a test upload: '{path}' is left in the bucket '{bucket}' if it arrived"
+    remedy = Remedy("Remove the test object", (step,), safe=False)
+    return warned(told, written, remedy=remedy, path=written["path"], bucket=written["bucket"])
+
+
+def allowed(case: Case) -> Finding:
+    """What the settings leave open; the attempt's picture is not known well enough where they limit anything."""
+    now = case.best("live.bucket")
+    if now is None or not now["exists"] or now["created"] is None:  # its settings were not seen
+        return unseen(case, "live.bucket", "no answer of Storage about the object was seen")
+    kinds, limit = now["mime_types"], now["size_limit"]
+    if limit is not None or (kinds and not ANY.intersection(map(str, kinds))):
+        told = "the bucket '{bucket}' takes {types} of at most {limit} bytes; the picture was not seen"
+        types = ", ".join(map(str, kinds))[:120] if kinds else "any type"
+        return unknown(told, bucket=now["bucket"], types=types, limit="any number" if limit is None else limit)
+    return passed("the bucket '{bucket}' takes pictures of any type and size", now, bucket=now["bucket"])

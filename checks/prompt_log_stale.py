@@ -2,7 +2,7 @@
 
 What it looks at
     The newest entry beside the attempt in question: their addresses, prompts, models and order; and the backend's
-    words when a save failed.
+    words when a save failed. With a live look: the newest entry that the running backend tells, beside the file's.
 
 Why it matters
     A failed attempt often leaves no entry, so the newest entry answers another question than the one that was asked.
@@ -11,10 +11,13 @@ How to put it right
     Judge the attempt by the backend's log; put right what stopped it, and generate again.
 
 When it is wrong
-    Two attempts with the same prompt and no address are told apart by order alone.
+    Two attempts with the same prompt and no address are told apart by order alone. A file that was copied before the
+    newest attempt is older than the backend's, and nothing is wrong with it.
 """
 
-from diagnose.model import Case, Finding, Link, Remedy, passed, unknown, warned
+from datetime import datetime
+
+from diagnose.model import Case, Evidence, Finding, Link, Remedy, passed, unknown, warned
 
 link = Link.RECORD
 because: tuple[str, ...] = ()
@@ -25,6 +28,13 @@ REMEDY = Remedy(
     (
         "The newest entry is of an older attempt; do not read this attempt's model from it.",
         "After the next whole generation the newest entry is the right one.",
+    ),
+)
+ELSEWHERE = Remedy(
+    "Read the prompt log that the running backend writes",
+    (
+        "If the file was copied: copy it again.",
+        "Else another process, or one in another folder, writes the log: compare the backend's folder with the file's.",
     ),
 )
 
@@ -47,8 +57,40 @@ def look(case: Case) -> Finding:
             remedy=REMEDY,
             text=str(failed_save["text"])[:120],
         )
+    other = elsewhere(case)
+    if other is not None:
+        return other
     entry = case.best("record.entry")
     joined = entry is not None and case.best("fal.call", "answer", "request.access") is not None
     if entry is not None and joined:
         return passed("the entry belongs to this attempt", entry)
     return unknown("nothing but the prompt log tells which attempt is the newest")
+
+
+def elsewhere(case: Case) -> Finding | None:
+    """The running backend's newest entry beside the file's; None where one of them was not seen."""
+    now, newest = case.best("live.last_prompt"), case.best("record.newest")
+    if now is None or newest is None:
+        return None
+    order = compared(newest, now)
+    if order == 0:
+        return passed("the running backend's newest entry is the file's newest", now, newest)
+    if order is None or order > 0:
+        return None
+    return warned(
+        "the running backend's newest entry is of {now} and the file's of {file}: another log is written, or this is a copy",
+        now,
+        newest,
+        remedy=ELSEWHERE,
+        now=now["timestamp"],
+        file=newest["timestamp"],
+    )
+
+
+def compared(one: Evidence, two: Evidence) -> int | None:
+    """-1, 0 or 1 as the one is older than, as old as, or newer than the other; None where that cannot be told."""
+    try:
+        first, second = (datetime.fromisoformat(str(e["timestamp"])) for e in (one, two))
+        return (first > second) - (first < second)
+    except (ValueError, TypeError):
+        return 0 if one["timestamp"] and one["timestamp"] == two["timestamp"] else None

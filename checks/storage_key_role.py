@@ -1,7 +1,8 @@
 """The key in use is an anon or publishable key where a service key is needed.
 
 What it looks at
-    The role the key in the settings states itself: the `role` of its JWT, or `sb_publishable_` against `sb_secret_`.
+    The role the key in the settings states itself: the `role` of its JWT, or `sb_publishable_` against `sb_secret_`. With
+    a live look: a key that states none, and from which the settings of a bucket that exists are hidden.
 
 Why it matters
     An anon key is bound by row-level security: it cannot upload without policies, and cannot even see most buckets. It
@@ -11,15 +12,18 @@ How to put it right
     Put the service_role or sb_secret_ key into the backend's service setting; keep it out of the browser.
 
 When it is wrong
-    A project whose policies allow anon uploads: where the upload succeeded the role is no fault.
+    A project whose policies allow anon uploads: where the upload, or a dry run of one, succeeded the role is no fault.
 """
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, passed, unknown, warned
+import re
+
+from diagnose.model import Case, Evidence, Finding, Link, Remedy, Seen, failed, live_fault, passed, unseen, warned
 
 link = Link.UPLOAD
 because: tuple[str, ...] = ()
 reads: tuple[str, ...] = ()
 
+BROWSERS = re.compile("ANON|PUBLISHABLE", re.I)
 REMEDY = Remedy(
     "Use the service key in the backend",
     (
@@ -31,21 +35,37 @@ REMEDY = Remedy(
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    keys = [
-        e
-        for e in case.of("env.setting")
-        if "SUPABASE" in e["name"].upper() and "SERVICE" in e["name"].upper() and e["role"]
-    ]
-    if not keys:
-        return unknown("the backend's Supabase key was not seen")
-    key = keys[-1]
-    if key["role"] != "anon":
-        return passed("'{name}' holds a key with the role '{role}'", key, name=key["name"], role=key["role"])
-    stored = case.product(Link.UPLOAD)
+    key = seen_key(case)
+    if key is None:
+        return unseen(case, "live.key", "the backend's Supabase key was not seen")
+    name, role = key["name"], key["role"]
+    if role == "authenticated":
+        told = "'{name}' holds a signed-in user's token where a service key is needed"
+        return warned(told, key, remedy=REMEDY, name=name)
+    if role != "anon":
+        return passed("'{name}' holds a key with the role '{role}'", key, name=name, role=role)
+    stored, dry = case.product(Link.UPLOAD), case.best("live.upload")
     if isinstance(stored, Seen):
         return passed("the upload succeeded with this key", stored.evidence)
-    refusals = case.storage_refusals
-    report = failed if refusals else warned
-    return report(
-        "'{name}' holds an anon key where a service key is needed", key, *refusals[:1], remedy=REMEDY, name=key["name"]
-    )
+    if dry is not None and dry["allowed"]:
+        return passed("'{name}' holds an anon key, and the policies let it upload", key, dry, name=name)
+    if BROWSERS.search(name):
+        return passed("'{name}' holds an anon key, as its name says", key, name=name)
+    said = "'{name}' holds an anon key where a service key is needed"
+    now = case.best("live.bucket")
+    if now is not None and now["exists"] is False:  # no other key would find it
+        return warned(said, key, remedy=REMEDY, name=name)
+    if case.storage_refusals:
+        return failed(said, key, case.storage_refusals[0], remedy=REMEDY, name=name)
+    if dry is not None and dry["allowed"] is False:
+        return live_fault(case, link, said, dry, key, remedy=REMEDY, name=name)
+    return warned(said, key, remedy=REMEDY, name=name)
+
+
+def seen_key(case: Case) -> Evidence | None:
+    """The key that was looked with, where Storage takes it; else what the settings say of the service key."""
+    now = case.best("live.key")
+    if now is not None and now["accepted"] and now["name"] and now["role"]:
+        return now
+    named = [e for e in case.of("env.setting") if "SUPABASE" in e["name"].upper() and "SERVICE" in e["name"].upper()]
+    return next((e for e in reversed(named) if e["role"]), None)

@@ -2,7 +2,8 @@
 
 What it looks at
     Errors of the upload that no server sent: a BytesIO where bytes are wanted, a boolean header, an answer the library
-    could not read, a key with a line break, a client that was never set up.
+    could not read, a key with a line break, a client that was never set up. With a live look: a key in the settings that
+    no HTTP header can carry, with which every upload raises.
 
 Why it matters
     Nothing reached Storage; looking for the fault in the dashboard is in vain. Which inputs work differs from one
@@ -17,7 +18,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, not_applicable, passed, unknown
+from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, live_fault, not_applicable, passed, unknown
 
 link = Link.UPLOAD
 because = ("environment_incomplete",)
@@ -34,20 +35,29 @@ REMEDY = Remedy(
     ),
 )
 
+KEY = Remedy(
+    "Put the key into the settings again",
+    ("Copy the service key whole, without line breaks or other characters around or inside it; restart the backend.",),
+)
+
 
 def look(case: Case) -> Finding:
     """The finding of this check."""
-    stored = case.product(Link.UPLOAD)
-    if isinstance(stored, Seen):
-        return passed("the upload went through the library", stored.evidence)
-    if case.storage_refusals or case.of("storage.upload"):
-        return passed("Storage itself answered", (case.storage_refusals or case.of("storage.upload"))[0])
+    stored, key = case.product(Link.UPLOAD), case.best("live.key")
+    answered = (case.storage_refusals or case.of("storage.upload"))[:1]
     raised = next((e for e in case.errors("upload") if e["library"]), None)
     raised = raised or next((e for e in case.errors(None) if e["library"] and OWN.search(e["text"])), None)
-    if raised is not None:
+    if raised is not None and not answered and not isinstance(stored, Seen):
         return failed(
             "the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160]
         )
+    if key is not None and key["code"] == "unsendable":
+        told = "every upload with the key in '{name}' raises: {text}"
+        return live_fault(case, link, told, key, remedy=KEY, name=key["name"], text=key["message"])
+    if isinstance(stored, Seen):
+        return passed("the upload went through the library", stored.evidence)
+    if answered:
+        return passed("Storage itself answered", *answered)
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
     return unknown("no error of the client library was seen")

@@ -1,7 +1,8 @@
 """The upload succeeded and `init_image_url` stayed empty.
 
 What it looks at
-    `Init Image URL: NO`, `image_url: null` and their like, beside an image that did arrive.
+    `Init Image URL: NO`, `image_url: null` and their like, beside an image that did arrive. With a live look: whether the
+    object that the attempt named stands in Storage, though no answer to its upload was seen.
 
 Why it matters
     The decision looks at this address alone. When it is empty the picture plays no part, whatever happened before.
@@ -11,7 +12,8 @@ How to put it right
     exception that is swallowed.
 
 When it is wrong
-    It is a symptom: it becomes the answer only when decoding and upload were seen to succeed.
+    It is a symptom: it becomes the answer only when decoding and upload were seen to succeed. An object counts only where
+    its name is one of its own (a uuid, a time).
 """
 
 from diagnose.model import Absent, Case, Finding, Link, Remedy, Seen, not_applicable, passed, symptom, unknown
@@ -53,4 +55,7 @@ def look(case: Case) -> Finding:
         return unknown("init_image_url is empty, and it is not known whether an image arrived")
     stored = case.product(Link.UPLOAD)
     proof = (stored.evidence,) if isinstance(stored, Seen) else (received.evidence,)
+    if proof[0].kind == "live.object":
+        told = "the picture stands in Storage at '{path}', and init_image_url stayed empty"
+        return symptom(told, address.evidence, *proof, remedy=REMEDY, path=proof[0]["path"])
     return symptom("an image arrived and init_image_url stayed empty", address.evidence, *proof, remedy=REMEDY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from diagnose.model import (
     Status,
     Witness,
     refused,
+    same_number,
+    seen_now,
 )
 
 BEFORE_SELECTION = (Link.REQUEST, Link.DECODE, Link.UPLOAD, Link.IMAGE_URL)
@@ -213,7 +215,8 @@ def _root(
     if broken is None:
         return (table["no_image_sent"], []) if answer.by_design and answer.generation != "failed" else (None, [])
     explaining = {c for f in table.values() if f.status is Status.FAIL for c in registry.by_id()[f.check].because}
-    candidates = sorted(_failing(table, broken), key=lambda f: (f.symptom, f.check not in explaining))
+    # what the attempt itself left outranks how the system stands now, which may have changed since
+    candidates = sorted(_failing(table, broken), key=lambda f: (f.symptom, seen_now(f), f.check not in explaining))
     if not candidates:
         return None, []
     chosen, path = candidates[0], [candidates[0].check]
@@ -233,11 +236,11 @@ def _root(
 
 def _excluded(case: Case, finding: Finding) -> bool:
     """Whether a check cannot be the cause: it passed, does not apply, or its link's product was seen."""
-    if finding.status in (Status.PASS, Status.NOT_APPLICABLE):
-        return True
+    if finding.status in (Status.PASS, Status.NOT_APPLICABLE) and not (case.attempted and seen_now(finding)):
+        return True  # what is right now can have been put right since
     if finding.link not in CHAIN or finding.link is Link.IMAGE_URL:
         return False  # that an address is set does not say that fal can fetch it
-    return finding.status is Status.UNKNOWN and isinstance(case.product(finding.link), Seen)
+    return finding.status in (Status.UNKNOWN, Status.PASS) and isinstance(case.product(finding.link), Seen)
 
 
 def _open_causes(case: Case, table: dict[str, Finding], check: str) -> set[str]:
@@ -450,7 +453,9 @@ def _conflicts(case: Case) -> tuple[Conflict, ...]:
     conflicts = []
     models = [(e["model"], e) for e in case.of("fal.call", "model") if e["model"]]
     called = {e["model"] for e in case.of("fal.call")}
-    conflicts += _conflict("model", [(m, e) for m, e in models if not (e.kind == "fal.call" and len(called) > 1)])
+    told = [(m, e) for m, e in models if not (e.kind == "fal.call" and len(called) > 1)]
+    constants = [(e["model"], e) for e in case.of("source.model") if _same_mode(case, e["role"])]
+    conflicts += _conflict("model", [*told, *_running(case, "model"), *_beside(told, constants)])
     modes = [(e["mode"], e) for e in case.of("mode", "request.used")]
     if case.model is not None and case.mode is not None:
         modes.insert(0, (case.mode, case.model))
@@ -458,15 +463,50 @@ def _conflicts(case: Case) -> tuple[Conflict, ...]:
     addresses = [("set" if e["url"] else "empty", e) for e in case.of("image_url")]
     conflicts += _conflict("image_url", addresses)
     for key in _COMPARED:
-        conflicts += _conflict(key, [(p["body"][key], p) for p in case.of("payload") if p["body"].get(key) is not None])
+        sent = [(p["body"][key], p) for p in case.of("payload") if p["body"].get(key) is not None]
+        literals = [(e["value"], e) for e in case.of("source.parameter") if e["name"] == key]
+        literals = literals if case.mode in (None, IMAGE_TO_IMAGE) and not _asked(case, key) else []
+        conflicts += _conflict(key, [*sent, *_running(case, key), *_beside(sent, literals)])
     return tuple(conflicts)
+
+
+def _same_mode(case: Case, role: str | None) -> bool:
+    """Whether a constant is for the mode that was used."""
+    return case.mode is not None and role == case.mode.replace("-", "_")
+
+
+def _asked(case: Case, key: str) -> bool:
+    """Whether the request itself named a value, which then stands in the place of the source's."""
+    request = case.best("request.body")
+    return request is not None and key in (request["params"] or {})
+
+
+def _running(case: Case, key: str) -> list[tuple[object, Evidence]]:
+    """What the running backend's newest entry says, where it tells of the mode that was used."""
+    found: list[tuple[object, Evidence]] = []
+    for e in case.of("live.last_prompt"):
+        entry = e["value"] if isinstance(e["value"], Mapping) else {}
+        sent = entry.get("fal_request")
+        value = sent.get(key) if isinstance(sent, Mapping) else None
+        model = e["model"]
+        if isinstance(value, (str, int, float)) and (case.mode is None or (model and case.mode_of(model) == case.mode)):
+            found.append((value, e))
+    return found
+
+
+def _beside(
+    told: Sequence[tuple[object, Evidence]], literals: Sequence[tuple[object, Evidence]]
+) -> Sequence[tuple[object, Evidence]]:
+    """The source's values, unless what was sent is one of them: a constant of another purpose contradicts nothing."""
+    return [] if any(same_number(value, literal) for value, _ in told for literal, _ in literals) else literals
 
 
 def _conflict(fact: str, told: Sequence[tuple[object, Evidence]]) -> list[Conflict]:
     """One witness for each value, strongest first; nothing when all agree."""
     values: dict[str, tuple[object, Evidence]] = {}
     for value, evidence in told:
-        values.setdefault(str(value), (value, evidence))
+        same = next((known for known, (other, _) in values.items() if same_number(other, value)), str(value))
+        values.setdefault(same, (value, evidence))
     return [Conflict(fact, tuple(values.values()))] if len(values) > 1 else []
 
 
@@ -519,6 +559,7 @@ def _edited(case: Case, model: str) -> Case:
         e
         for e in case.evidence
         if e.kind in ("env.setting", "fal.schema", "source.model", "source.choice", "storage.fetch", "given")
+        or e.kind.startswith("live.")
     ]
     host = next((e["host"] for e in case.of("storage.upload", "env.setting") if e["host"]), "example.supabase.co")
     bucket = next(

@@ -19,17 +19,37 @@ Kinds of evidence, outside in (what `Evidence.fields` holds):
     fal.call           model, status, final, request_id     fal.error    status, type, message, loc, input
     payload            body, model, complete                fal.schema   model, schema
     source.model       role, model, name                    source.choice  test
-    source.field       name
+    source.field       name                             source.parameter  name, value
     record.*           entry, fault, invalid, stale, disagrees, save_failed
-    env.setting        name, file, shape, role, project, fault
+    env.setting        name, file, shape, role, project, fault, digest, origin
     deployment.*       exception, bind_failed, refused
     browser.error      text, status
+
+What a look at the living system saw, always `observed` (`diagnose.live`); a value that the call could not prove is None:
+
+    live.storage       url, version, status, fault          whether Storage answers at SUPABASE_URL (fault None: yes)
+    live.key           name, role, accepted, status, message, code
+    live.bucket        bucket, exists, public, size_limit, mime_types, near, created
+    live.upload        bucket, allowed, message, code       a signed upload's dry run: may this key upload here
+    live.object        bucket, path, exists, fetchable, status, size, mime_type, message, code, own
+    live.newest        bucket, path, created
+    live.written       bucket, path, written, fetchable, removed, message, code     only with --probe-upload
+    live.listener      address, pid, command, folder, started, since, family, entry, module, variables
+                       family: pids that are one backend; module: the file its entry leads to; since: started, in words
+    live.backend       url, status, server, version, title, routes, commit, started_at, missing, source, installed, fault,
+                       given (whether somebody gave the address)
+    live.last_prompt   url, status, timestamp, model, value, message
+    live.source        folder, file, modified, changed, routes, starts, entry, commit, given, runs (pids started from it)
+    live.fal_key       name, accepted, status
+    live.fal_model     model, known
+    live.silent        about, cause, reason                 a look that got no answer: proves nothing but its reason
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -125,9 +145,31 @@ _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
             "kind",
             "origin",
             "carrier",
+            "about",
+            "cause",
+            "reason",
+            "near",
+            "version",
+            "command",
+            "folder",
+            "address",
+            "server",
+            "title",
+            "mime_type",
+            "commit",
+            "since",
+            "changed",
+            "module",
+            "started_at",
+            "installed",
+            "digest",
         ],
         str,
     ),
+    **dict.fromkeys(("accepted", "allowed", "exists", "public", "fetchable", "written", "removed", "starts"), bool),
+    **dict.fromkeys(("started", "modified"), (int, float)),
+    **dict.fromkeys(("routes", "family", "mime_types", "variables", "missing", "runs"), (list, tuple)),
+    "pid": int,
     **dict.fromkeys(("body", "params", "schema"), Mapping),
     **dict.fromkeys(("names", "urls", "loc", "kinds"), (list, tuple)),
     "status": int,
@@ -146,6 +188,7 @@ _ESSENTIAL: dict[str, tuple[str, ...]] = {
     "source.choice": ("with_image", "without_image"),
     "source.field": ("name",),
     "payload": ("body",),
+    "live.silent": ("about", "reason"),
 }
 """Fields without which evidence of a kind says nothing."""
 
@@ -239,6 +282,39 @@ def warned(message: str, *evidence: Evidence, remedy: Remedy, **values: object) 
     return Finding(Status.WARN, Message(message, values), evidence, remedy)
 
 
+def live_fault(case: Case, link: Link, message: str, *evidence: Evidence, remedy: Remedy, **values: object) -> Finding:
+    """A fault of the system as it stands now.
+
+    It fails its link, unless an attempt was given that this link did not fail, or that had no use for it: then it waits
+    for the next photo, and is a warning.
+    """
+    report = failed if case.could_fail_now(link) else warned
+    return report(message, *evidence, remedy=remedy, **values)
+
+
+def healed(finding: Finding, now: Evidence | None, said: str) -> Finding:
+    """A fault that the attempt met, and that is gone now: `said` tells what was seen instead."""
+    if now is None:
+        return finding
+    told = Message("{then} (then); now {now}: repeat the generation", {"then": finding.message, "now": Message(said)})
+    return replace(finding, message=told, evidence=(*finding.evidence, now))
+
+
+def unseen(case: Case, kind: str, message: str, **values: object) -> Finding:
+    """Nothing was seen that decides it; where it was looked for and nobody answered, the reason stands beside it."""
+    silent = case.silence(kind)
+    said = Message(message, values)
+    if silent is None:
+        return Finding(Status.UNKNOWN, said)
+    told = Message("{said}; looked now: {reason}", {"said": said, "reason": silent["reason"]})
+    return Finding(Status.UNKNOWN, told, (silent,))
+
+
+def seen_now(finding: Finding) -> bool:
+    """Whether a finding rests on the living system alone, and on nothing that the attempt left."""
+    return bool(finding.evidence) and all(e.kind.startswith("live.") for e in finding.evidence)
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What is meant to happen. Source: the design's section 5; loaded by `diagnose.profile`."""
@@ -296,6 +372,10 @@ NOT_SEEN = NotSeen()
 IMAGE_KEYS = ("image_url", "image_urls", "image")
 """Keys under which any era of payload carries the reference picture (pipeline facts, section 3)."""
 
+_OF_FETCH = {"file_download_error", "image_load_error"}
+"""What fal calls a picture that it could not fetch or read."""
+_HOSTED = re.compile(r"(?:^|//)([a-z0-9]{20})\.(?:storage\.)?supabase\.(?:co|in)\b", re.I)
+
 IMAGE_TO_IMAGE = "image-to-image"
 TEXT_TO_IMAGE = "text-to-image"
 
@@ -331,6 +411,46 @@ class Case:
     def was_given(self, kind: str) -> bool:
         """Whether evidence of this kind (a file of it) was given at all."""
         return any(e.kind == "given" and kind in (e["kinds"] or ()) for e in self.evidence)
+
+    # What a look at the living system adds.
+
+    def silence(self, kind: str) -> Evidence | None:
+        """The look at this kind of thing that got no answer."""
+        return next((e for e in self.of("live.silent") if e["about"] == kind), None)
+
+    @property
+    def attempted(self) -> bool:
+        """Whether the case is about an attempt, and not about the living system alone."""
+        return self.subject.source is not None
+
+    def could_fail_now(self, link: Link) -> bool:
+        """Whether a fault that is seen now at this link can be why the attempt failed; without an attempt, any can."""
+        if not self.attempted:
+            return True
+        if link is Link.IMAGE_URL:
+            return self.image_expected and not self.looked_elsewhere and self._could_go_unfetched
+        if isinstance(self.product(link), Seen):
+            return False
+        return link is not Link.UPLOAD or (self.image_expected and not self.looked_elsewhere)
+
+    @property
+    def _could_go_unfetched(self) -> bool:
+        """Whether fal can have failed to fetch the picture: it was given an address, and tells of no other reason."""
+        if isinstance(self.product(Link.IMAGE_URL), Absent):
+            return False
+        if isinstance(self.product(Link.GENERATION), Seen) and not self.fal_refusals:
+            return False
+        types = {r["type"] for r in self.fal_refusals if r["type"]}
+        statuses = {r["status"] for r in self.fal_refusals if r["status"]}
+        return bool(types & _OF_FETCH) if types else 422 in statuses or not statuses
+
+    @cached_property
+    def looked_elsewhere(self) -> bool:
+        """Whether the Storage that is looked at now is another than the attempt's, as far as both name a project."""
+        looked = {_project(e["url"]) for e in self.of("live.storage") if e["url"]}
+        named = (e["host"] or e["url"] for e in self.of("storage.upload", "image_url"))
+        used = {_project(address) for address in named if address} - {None}
+        return bool(used) and None not in looked and bool(looked) and not looked & used
 
     # What every check asks of a case. Each is answered from the strongest witness.
 
@@ -496,10 +616,20 @@ class Case:
         stored = next((e for e in uploads if succeeded(e)), None) or self.best("upload.done")
         if stored is not None:
             return Seen(stored)
+        failure = self.best("storage.error")
+        if self._left_behind is not None and failure is None and not any(refused(e) for e in uploads):
+            return Seen(self._left_behind)
         if uploads:
             return Absent(uploads[0])
-        failure = self.best("storage.error")
         return Absent(failure) if failure is not None else NOT_SEEN
+
+    @property
+    def _left_behind(self) -> Evidence | None:
+        """The attempt's object as it stands in Storage now; a name that is used again and again can be another's."""
+        tried = {e["path"] for e in self.of("storage.upload", "upload.started") if e["path"]}
+        unique = {path for path in tried if re.search(r"[0-9a-f]{8}|\d{8}", path, re.I)}
+        found = (e for e in self.of("live.object") if e["own"] is True and e["exists"] and e["path"] in unique)
+        return next(found, None)
 
     def _image_addressed(self) -> Product:
         records = self.of("image_url")
@@ -559,6 +689,16 @@ def refused(exchange: Evidence) -> bool:
     """An HTTP exchange that ended with 4xx or 5xx."""
     status = exchange["status"]
     return isinstance(status, int) and status >= 400
+
+
+def _project(address: str) -> str | None:
+    """The hosted project that an address names, or this machine, or fal; None for names that say nothing of it."""
+    hosted = _HOSTED.search(address)
+    if hosted:
+        return hosted[1].lower()
+    if re.match(r"(?:https?://)?(?:localhost|127\.|\[::1\])", address, re.I):
+        return "this machine"
+    return address if address == "fal" else None
 
 
 _IMAGE_MODEL_WORDS = ("image-to-image", "img2img", "/edit", "image-edit", "inpaint", "redux", "ip-adapter", "reference")

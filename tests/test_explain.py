@@ -978,3 +978,56 @@ def test_the_attempt_an_answer_belongs_to_is_the_subject(run: Run) -> None:
     )
     assert run("checklist", *files, "--format", "json").document["outcome"] == "not_switched"
     assert run("checklist", files[0], "--format", "json").document["outcome"] == "switched"
+
+
+# --- what runs now, beside what was ------------------------------------------------------------------------------------
+
+
+def last_prompt(**sent: object) -> Evidence:
+    entry = {"timestamp": "2026-01-11T06:35:30", "fal_request": sent}
+    return seen(
+        "live.last_prompt", "observed", "GET /api/debug/last-prompt", model=sent.get("model"), value=entry, status=200
+    )
+
+
+def literal(name: str, value: object) -> Evidence:
+    return seen("source.parameter", "forecast", "fal_service.py:70", name=name, value=value)
+
+
+def conflict_of(fact: str, *evidence: Evidence) -> list[object]:
+    conflicts = answer(*evidence)["conflicts"]
+    return [w["value"] for c in conflicts if c["fact"] == fact for w in c["witnesses"]]
+
+
+def test_a_constant_has_three_witnesses() -> None:
+    sent = seen("payload", "sent", body={"num_inference_steps": 24, "image_url": URL}, model=IMAGE_MODEL, complete=True)
+    case = [seen("fal.call", "wire", model=IMAGE_MODEL, status=200, method="POST", final=True), sent]
+    running = last_prompt(model=IMAGE_MODEL, num_inference_steps=12)
+    assert conflict_of("num_inference_steps", *case, literal("num_inference_steps", 7), running) == [24, 12, 7]
+    assert conflict_of("num_inference_steps", *case, literal("num_inference_steps", 24.0)) == []
+    # a constant of another purpose, and another mode's entry, contradict nothing
+    both = (literal("num_inference_steps", 4), literal("num_inference_steps", 24))
+    assert conflict_of("num_inference_steps", *case, *both, last_prompt(model=TEXT_MODEL, num_inference_steps=4)) == []
+    asked = seen("request.body", "wire", images=[], params={"num_inference_steps": 24})
+    assert conflict_of("num_inference_steps", *case, asked, literal("num_inference_steps", 7)) == []
+
+
+def test_the_source_s_model_is_a_witness_of_the_model() -> None:
+    called = seen("fal.call", "wire", model=EDIT, status=200, method="POST", final=True)
+    constant = seen(
+        "source.model", "forecast", "fal_service.py:39", name="I2I", model=IMAGE_MODEL, role="image_to_image"
+    )
+    assert conflict_of("model", called, constant) == [EDIT, IMAGE_MODEL]
+
+
+def test_a_file_changed_after_the_attempt_is_not_its_root() -> None:
+    """The process is old, but what it did the code shown did too."""
+    listener = seen("live.listener", "observed", "process 41", pid=41, started=1000.0, since="x", family=[41])
+    changed = seen(
+        "live.source", "observed", "main.py", folder="/a", file="main.py", modified=9000.0, changed="y", runs=[41]
+    )
+    choice = seen("source.choice", "forecast", "a.py:1", test="url", with_image=EDIT, without_image=TEXT_MODEL)
+    called = seen("fal.call", "wire", model=EDIT, status=200, method="POST", final=True)
+    found = answer(called, choice, RECEIVED, listener, changed)
+    assert found["root"] is None or found["root"]["check"] != "backend_stale"
+    assert next(f["status"] for f in found["findings"] if f["check"] == "backend_stale") == "note"

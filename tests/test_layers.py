@@ -19,18 +19,23 @@ ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "registry": LEAVES | {"siblings"},
     "schema": LEAVES | {"siblings"},
+    "fingerprint": frozenset(),
     "siblings": LEAVES | {"siblings"},
     "mask": LEAVES | {"siblings"},
     "coverage": LEAVES | {"siblings"},
     "profile": frozenset({"model", "errors"}),
     "collect": frozenset({"collect", "model", "errors"}),
+    "live": frozenset({"live", "collect", "fingerprint", "schema", "mask", "model", "errors"}),
     "explain": frozenset({"registry", "coverage", "model", "selection", "errors"}),
     "normalise": frozenset({"collect", "schema", "model", "errors"}),
-    "generator": frozenset({"generator", "model", "selection", "errors", "profile", "schema", "mask"}),
+    "generator": frozenset({"generator", "model", "selection", "errors", "profile", "schema", "mask", "fingerprint"}),
     "render": frozenset({"render", "model", "mask", "errors"}),
+    "case_file": frozenset({"profile", "mask", "model", "errors"}),
+    "examine": frozenset({"collect", "live", "normalise", "case_file", "model", "errors"}),
     "serve": frozenset(
         {"collect", "normalise", "explain", "registry", "render", "generator", "profile", "model", "errors"}
     ),
+    "watch": frozenset({"collect", "normalise", "explain", "model", "errors"}),
     "score": frozenset({"collect", "explain", "normalise", "profile", "generator", "model"}),
 }
 """What each part of the program may import of ours. `cli` and `__main__` may import anything."""

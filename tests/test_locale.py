@@ -53,6 +53,10 @@ def _said(call: ast.Call) -> Iterator[str]:
             yield from _constants(argument)
     elif name in SAYING and call.args:
         yield from _constants(call.args[0])
+    elif name in ("live_fault", "unseen", "healed"):  # the case, and what it is about, stand before the text
+        yield from (text for argument in call.args[2:3] for text in _constants(argument))
+    elif name in ("unseen", "live_fault") and len(call.args) > 2:
+        yield from _constants(call.args[2])
 
 
 def _constants(node: ast.expr) -> Iterator[str]:

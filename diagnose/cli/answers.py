@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from diagnose import case_file, examine, explain, normalise
 from diagnose.cli.terminal import (
     FORMATS,
     complain,
@@ -16,11 +18,17 @@ from diagnose.cli.terminal import (
     leave_quietly,
     open_console,
     profile_of,
+    progress,
+    safe,
     standard_input,
     write,
 )
 from diagnose.errors import Exit, NothingReadable
-from diagnose.model import Diagnosis, Profile
+from diagnose.model import Case, Diagnosis, Profile
+
+if TYPE_CHECKING:
+    from diagnose.collect import Bundle
+    from diagnose.live.targets import Wish
 
 EXPECTED = click.Choice(["image-to-image", "text-to-image"])
 WHERE = ("prompt_log.json", "backend/prompt_log.json")
@@ -59,7 +67,66 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Colours in the text.",
         ),
-        click.option("-v", "--verbose", is_flag=True, help="Every check, and how the evidence was read."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="Every check, and how the evidence was read; -vv also tells what was asked of whom.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What evidence can be named, and where may be looked."""
+    options = [
+        click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]..."),
+        click.option("--prompt-log", "prompt_log", multiple=True, metavar="FILE", help="A prompt_log.json."),
+        click.option(
+            "--backend-log",
+            "backend_log",
+            multiple=True,
+            metavar="FILE",
+            help="The backend's log; rotated and .gz logs too.",
+        ),
+        click.option("--response", multiple=True, metavar="FILE", help="The API's answer, whole or its body."),
+        click.option(
+            "--request", "request", multiple=True, metavar="FILE", help="The request, whole or its body, or a HAR."
+        ),
+        click.option("--har", multiple=True, metavar="FILE", help="What the browser's network panel saved."),
+        click.option("--console", multiple=True, metavar="FILE", help="What the browser's console saved."),
+        click.option("--source", multiple=True, metavar="FOLDER", help="The backend's source folder."),
+        click.option("--backend-url", metavar="URL", help="Look at the backend that runs at this address."),
+        click.option(
+            "--supabase-url", metavar="URL", help="Look at this project's Storage; without --live, with no key."
+        ),
+        click.option(
+            "--live",
+            is_flag=True,
+            help="Look at the backend, Storage and fal that the profile, the environment and .env name.",
+        ),
+        click.option("--online", is_flag=True, help="Fetch fal's public schemas of the models, and keep them."),
+        click.option(
+            "--allow-host",
+            multiple=True,
+            metavar="HOST",
+            help="Fetch addresses of this host that stand in the evidence; never private ones.",
+        ),
+        click.option(
+            "--probe-upload",
+            is_flag=True,
+            help="With --live: write one small object to the bucket, fetch it, and remove it.",
+        ),
+        click.option(
+            "--deadline",
+            type=click.FloatRange(min=0, min_open=True),
+            default=10.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long looking may take; what has not answered by then is unknown.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -85,88 +152,164 @@ def latest_log(file: str | None, **options: Any) -> None:
             return collect.gather([], stdin=standard_input(), otherwise="prompt_log")
         return collect.gather([found_log(file, profile)], otherwise="prompt_log")
 
-    _answer(gather, profile, checklist=False, **options)
+    _answer(gather, profile, None, checklist=False, **options)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
-@click.option("--prompt-log", "prompt_log", multiple=True, metavar="FILE", help="A prompt_log.json.")
-@click.option(
-    "--backend-log", "backend_log", multiple=True, metavar="FILE", help="The backend's log; rotated and .gz logs too."
-)
-@click.option("--response", multiple=True, metavar="FILE", help="The API's answer, whole or its body.")
-@click.option("--request", "request_", multiple=True, metavar="FILE", help="The request, whole or its body, or a HAR.")
-@click.option("--source", multiple=True, metavar="FOLDER", help="The backend's source folder.")
+@_sources
 @_shared
-def checklist(paths: tuple[str, ...], **options: Any) -> None:
+def checklist(**options: Any) -> None:
     """Answer the seven questions of the troubleshooting checklist.
 
     Evidence is recognised by its content: logs, prompt logs, requests, answers, HAR
-    files, consoles, .env files and source folders in any mix; `-` is standard
-    input. Files whose kind you know can be named with an option.
+    files, consoles, .env files, source folders and saved cases in any mix; `-` is
+    standard input. Files whose kind you know can be named with an option.
+
+    Nothing is contacted unless an address is given, or --live: then the running
+    backend, Storage and fal are looked at, read-only and all at once, and joined to
+    the files.
     """
+    profile = profile_of(options["profile_name"])
+    wish = _wish(options)
+    gather = _gatherer(options, profile, wish)
+    _answer(gather, profile, wish, checklist=True, **options)
+
+
+@click.command()
+@_sources
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Where the case is written; `-` is standard output.",
+)
+@_shared
+def collect(output: Path, **options: Any) -> None:
+    """Save the evidence of one generation, so that its answer can be repeated anywhere.
+
+    Takes what `checklist` takes. The case holds everything that was seen, masked:
+    `diagnose checklist case.json` gives the same answer from it, without the files
+    and without a network.
+    """
+    from diagnose import case_file
+
+    if options["every"]:
+        raise click.UsageError("a case is one generation; choose it with --entry, --at or --match instead of --all")
+    profile = profile_of(options["profile_name"])
+    wish = _wish(options)
+    examined = _examined(_gatherer(options, profile, wish), profile, wish, options)
+    if not examined.readable:
+        raise NothingReadable("; ".join(dict.fromkeys(case_file.notes(examined.cases[0]))))
+    text = case_file.dumps(examined.cases[0])
+    if str(output) == "-":
+        write(text)
+    else:
+        try:
+            output.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise click.BadParameter(f"'{output}': {error.strerror or error}", param_hint="--output") from None
+        said = f"{len(examined.cases[0].evidence)} pieces of evidence are in {output}; repeat the answer with: diagnose checklist {output}"
+        click.echo(safe(said), err=True)
+    if examined.interrupted:
+        raise click.Abort
+    sys.exit(Exit.OK)
+
+
+def _wish(options: dict[str, Any]) -> Wish | None:
+    """Where may be looked; None: nowhere."""
+    from diagnose.live.ask import origin
+    from diagnose.live.targets import Wish
+
+    wish = Wish(
+        backend_url=options["backend_url"],
+        supabase_url=options["supabase_url"],
+        live=options["live"],
+        online=options["online"],
+        allowed=frozenset(host.lower() for host in options["allow_host"]),
+        write=options["probe_upload"],
+        source=tuple(Path(folder) for folder in options["source"]),
+    )
+    if wish.write and not wish.live:
+        raise click.UsageError("--probe-upload needs the key of the environment: add --live")
+    for name, url in (("--backend-url", wish.backend_url), ("--supabase-url", wish.supabase_url)):
+        if url is not None and origin(url) is None:
+            raise click.BadParameter(f"'{url}' is not an http(s) address", param_hint=name)
+    return wish if wish.any and not options["offline"] else None
+
+
+def _gatherer(options: dict[str, Any], profile: Profile, wish: Wish | None) -> Callable[[], Bundle]:
+    """Collects what the command line names; where it names nothing, what stands in the usual places."""
     from diagnose import collect
 
-    profile = profile_of(options["profile_name"])
-    named = [
-        (kind, Path(name))
-        for kind, key in (
-            ("prompt_log", "prompt_log"),
-            ("backend_log", "backend_log"),
-            ("response", "response"),
-            ("request", "request_"),
-            ("source", "source"),
-        )
-        for name in options.pop(key)
-    ]
+    kinds = ("prompt_log", "backend_log", "response", "request", "har", "console", "source")
+    named = [(kind, Path(name)) for kind in kinds for name in options[kind]]
+    paths = options["paths"]
 
-    def gather() -> collect.Bundle:
+    def gather() -> Bundle:
         given = standard_input() if "-" in paths else None
         files = [Path(path) for path in paths if path != "-"]
         if not files and not named and given is None:
-            files = [found_log(None, profile)]
-            beside = files[0].with_name("backend.log")
-            files += [beside] if beside.is_file() else []
+            files = _usual(profile, must=wish is None)
         every = options["every"] or any(options[key] is not None for key in ("entry", "at", "match"))
         return collect.gather(files, named, given, every=every)
 
-    _answer(gather, profile, checklist=True, **options)
+    return gather
 
 
-def _answer(gather: Callable[[], Any], profile: Profile, checklist: bool, **options: Any) -> None:
-    """Diagnose, print, and exit with the answer's code."""
-    from diagnose import collect, explain, normalise
-
+def _usual(profile: Profile, must: bool) -> list[Path]:
+    """The prompt log in its usual place, and the backend's log beside it."""
     try:
-        bundle = gather()
+        prompt_log = found_log(None, profile)
+    except NothingReadable:
+        if must:
+            raise
+        return []  # there is a living system to look at
+    beside = prompt_log.with_name("backend.log")
+    return [prompt_log, beside] if beside.is_file() else [prompt_log]
+
+
+def _examined(
+    gather: Callable[[], Bundle], profile: Profile, wish: Wish | None, options: dict[str, Any]
+) -> examine.Examined:
+    """The cases. Raises NothingReadable."""
+    began = time.monotonic()
+    bundle = gather()
+    selector = normalise.Selector(options["entry"], options["at"], options["match"])
+    if bundle.cases:
+        if wish is not None:
+            raise click.UsageError(
+                "a saved case is answered as it was; looking at the living system needs the originals"
+            )
+        return examine.saved(bundle, profile if options["profile_name"] else None)
+    if wish is None:
+        return examine.examine(bundle, profile, selector, options["every"])
+    if wish.write:
+        said = "--probe-upload: one object, diagnose-probe-<uuid>.png, is written to the bucket and removed again"
+        click.echo(said, err=True)
+    with progress() as told:
+        looking = examine.Looking(wish, began + options["deadline"], told)
+        examined = examine.examine(bundle, profile, selector, options["every"], looking)
+    for line in examined.asked if options["verbose"] > 1 else ():
+        click.echo(safe(line), err=True)
+    return examined
+
+
+def _answer(
+    gather: Callable[[], Bundle], profile: Profile, wish: Wish | None, checklist: bool, **options: Any
+) -> NoReturn:
+    """Diagnose, print, and exit with the answer's code."""
+    try:
+        examined = _examined(gather, profile, wish, options)
     except NothingReadable as error:
         if options["form"] != "json":
             raise
         complain(error.message)  # the document says it as well: machines read stdout
-        bundle = collect.Bundle(notes=[error.message])
-    selector = normalise.Selector(options["entry"], options["at"], options["match"])
-    notes = bundle.notes if options["verbose"] else [n for n in bundle.notes if "ticket" in n or "were read" in n]
-    unreadable = bundle.empty or (
-        bundle.given <= {"prompt_log"} and not any(log.entries for _, log in bundle.prompt_logs)
-    )
-    if unreadable:
-        faults = [f"{name}: {fault.message}" for name, log in bundle.prompt_logs for fault in log.faults]
-        notes = [
-            *bundle.notes,
-            *faults,
-            "nothing was found that tells of a generation; give a prompt log, a backend log or an answer",
-        ]
-    try:
-        cases = normalise.cases(bundle, profile, selector, options["every"])
-    except NothingReadable as error:  # there is no such attempt
-        if options["form"] != "json":
-            raise
-        complain(error.message)
-        unreadable, notes = True, [*notes, error.message]
-        cases = normalise.cases(collect.Bundle(), profile)
-    diagnoses = [explain.diagnose(case, notes=notes) for case in cases]
-    if unreadable and options["form"] == "text" and all(d.root is None for d in diagnoses):
-        raise NothingReadable("; ".join(dict.fromkeys(notes)))
+        examined = examine.nothing(profile, [error.message, examine.NOTHING])
+    diagnoses = [explain.diagnose(case, notes=_notes(case, examined, options)) for case in examined.cases]
+    if not examined.readable and options["form"] == "text" and all(d.root is None for d in diagnoses):
+        raise NothingReadable("; ".join(dict.fromkeys(diagnoses[0].notes)))
     try:
         if options["form"] == "json":
             from diagnose.render import document
@@ -176,7 +319,17 @@ def _answer(gather: Callable[[], Any], profile: Profile, checklist: bool, **opti
             show(diagnoses, checklist, options)
     except BrokenPipeError:
         leave_quietly()  # the reader has left; the exit code is the answer's all the same
-    sys.exit(max((_code(d, options["expect"], unreadable) for d in diagnoses), key=_worst))
+    if examined.interrupted:
+        raise click.Abort
+    sys.exit(max((_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst))
+
+
+def _notes(case: Case, examined: examine.Examined, options: dict[str, Any]) -> list[str]:
+    """How the evidence was read, as far as the reader needs it."""
+    notes = case_file.notes(case)
+    if options["verbose"] or not examined.readable:
+        return notes
+    return [note for note in notes if "ticket" in note or "were read" in note]
 
 
 def _worst(code: Exit) -> int:
@@ -185,8 +338,6 @@ def _worst(code: Exit) -> int:
 
 
 def _code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
-    from diagnose import explain
-
     if unreadable:
         return Exit.NOTHING_READABLE
     if expected == "image-to-image" and d.outcome != "switched":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,24 @@ def standard_input() -> bytes:
     if sys.stdin.isatty():
         click.echo("reading standard input; end with Ctrl-D", err=True)
     return sys.stdin.buffer.read(256 * 1024 * 1024)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
+    """Shows on a terminal what is still being looked at; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _still: None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, emoji=False, markup=False)
+    with console.status("looking...", spinner="line") as status:
+
+        def told(done: int, still: Sequence[str]) -> None:
+            status.update(Text(safe(f"looked at {done} of {done + len(still)}; waiting for {', '.join(still[:3])}")))
+
+        yield told
 
 
 def write(text: str) -> None:

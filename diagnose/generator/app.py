@@ -26,6 +26,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from diagnose import __version__
+from diagnose.fingerprint import fingerprint
 from diagnose.generator import events
 from diagnose.generator.entrance import LOCAL, MAX_SMALL, Guarded, Named
 from diagnose.generator.faults import Source
@@ -413,13 +414,6 @@ def _json(raw: bytes) -> object:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return None
-
-
-def fingerprint() -> str:
-    """Which source this process runs: the same files give the same twelve characters."""
-    here = Path(__file__).parent
-    files = [*sorted(here.rglob("*.py")), here.parent / "selection.py", here.parent / "profile.py"]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 # What cannot be met.

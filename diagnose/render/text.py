@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from diagnose import mask
-from diagnose.model import Diagnosis, Evidence, Finding, LinkState, Remedy, Status
+from diagnose.model import FAULTS, Diagnosis, Evidence, Finding, LinkState, Remedy, Status
 from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words, shown
 
 MARKS = {
@@ -78,6 +78,7 @@ class Page:
         if not nothing or self.verbose:
             self.chain(d)
         self.beside(d, proof)
+        self.looked(d)
         self.rest(d)
         if not nothing:
             self.notes(d.notes)
@@ -96,6 +97,15 @@ class Page:
         if found is not None and found.remedy is not None:
             self.line(f"  {found.evidence[0].source}  {found.check}")
             self.line(f"  > {self.words(found.remedy.title)}", "green")
+
+    def brief(self, time: str, d: Diagnosis) -> None:
+        """One generation in a line: when, what came of it, the model, and the cause."""
+        mark, style = MARKS[_sign(d)]
+        said = [self.words.headline(d, max(60, self.width - 16)), shown(d.decision.model) if d.decision.model else ""]
+        said.append(d.root.check if d.root is not None else "")
+        line = f"{time}  {mark} {'  '.join(part for part in said if part)}"
+        # what is not read on a screen is read line by line
+        self.line(line, style, hang=len(time) + 4, whole=not self.console.is_terminal)
 
     def rule(self) -> None:
         """Between two answers."""
@@ -234,6 +244,16 @@ class Page:
             for fault in faults:
                 self._finding(fault)
 
+    def looked(self, d: Diagnosis) -> None:
+        """What a look at the living system found in order, and what did not answer it."""
+        shown = [
+            f for f in d.findings if f.status not in FAULTS and any(e.kind.startswith("live.") for e in f.evidence)
+        ]
+        if shown:
+            self.title("Looked at now")
+            for found in shown:
+                self._finding(found)
+
     def _finding(self, found: Finding) -> None:
         mark, style = MARKS[found.status]
         source = f"  ({found.evidence[0].source})" if found.evidence else ""
@@ -297,6 +317,17 @@ class Page:
         self.title("Every check")
         for found in findings:
             self._finding(found)
+
+
+def _sign(d: Diagnosis) -> Status:
+    """How one generation is marked."""
+    if d.root is not None and d.root.status is Status.NOTE and d.generation != "failed":
+        return Status.NOTE
+    if d.outcome == "undetermined":
+        return Status.UNKNOWN
+    if d.outcome != "switched" or d.root is not None or d.suspects or d.generation == "failed":
+        return Status.FAIL
+    return Status.WARN if any(f.status is Status.WARN for f in d.findings) else Status.PASS
 
 
 def quoted(e: Evidence) -> str:

@@ -82,7 +82,11 @@ class Words:
         """What a check says; its values are quoted, masked and shortened, and never read as templates."""
         if not message.values:
             return self(message.template)
-        return self(message.template, **{name: shown(value, limit) for name, value in message.values.items()})
+        values = {
+            name: self.message(value, limit) if isinstance(value, Message) else shown(value, limit)
+            for name, value in message.values.items()
+        }
+        return self(message.template, **values)
 
     def headline(self, d: Diagnosis, room: int = 10_000) -> str:
         """The answer in one line; long quotations are shortened until it fits into so many characters."""
@@ -119,11 +123,21 @@ class Words:
             if by_design:
                 return self("The request was refused, by design: {root}", root=root)
             said = self("The request was refused before a model was chosen")
+        elif d.subject.source is None and _looked(d):
+            return self._living(d, root)
         elif not any(f.evidence for f in d.findings):
             return self("Nothing that was given tells which model was used")
         else:
             said = self("Cannot tell which model was used")
         return self._reason(d, said, root)
+
+    def _living(self, d: Diagnosis, root: str) -> str:
+        """The answer where only the living system was looked at."""
+        if root:
+            return self("No generation was seen; as it stands now the chain is broken: {root}", root=root)
+        if all(kind == "live.silent" for kind in _looked(d)):
+            return self("No generation was seen, and nothing that was asked answered")
+        return self("No generation was seen; what answered shows no broken link")
 
     def _reason(self, d: Diagnosis, said: str, root: str) -> str:
         if root:
@@ -134,6 +148,11 @@ class Words:
         if d.suspects:
             return self("{said}. The cause cannot be told from this evidence", said=said)
         return said
+
+
+def _looked(d: Diagnosis) -> set[str]:
+    """What a look at the living system showed."""
+    return {e.kind for f in d.findings for e in f.evidence if e.kind.startswith("live.")}
 
 
 def shown(value: object, limit: int = VALUE) -> str:

@@ -184,11 +184,16 @@ class Supabase(Store):
         return Json(found[offset : offset + limit])
 
     async def list_objects_v2(self, request: Request) -> Response:
-        """All objects below a prefix, by name, a page at a time."""
+        """All objects below a prefix, by name or by the asked column, a page at a time."""
         body, caller = await json_body(request), self.caller(request.headers)
         prefix, after, limit = _text(body, "prefix"), _cursor(_text(body, "cursor")), _number(body, "limit", 1, _PAGE)
+        column, descending = _order(body)
         rows = self.rows(request.path_params["bucket"], caller)
         found = [row for row in tree(rows, prefix, body.get("with_delimiter") is True) if row[0] > after]
+        if "sortBy" in body:
+            dated = [(str(object_row(key, kept)[column]) if kept else "", key, kept) for key, kept in found]
+            dated.sort(key=lambda row: row[:2], reverse=descending)
+            found = [(key, kept) for _, key, kept in dated]
         page, more = found[: min(limit, _PAGE)], len(found) > min(limit, _PAGE)
         answer: dict[str, Any] = {
             "hasNext": more,
