@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from diagnose import explain, profile, watch
+from diagnose import explain, profile
 from diagnose.cli import cli
 from diagnose.model import Case
-from diagnose.watch import PATIENCE, SETTLE, EntryFollower, Tail, Watch
+from diagnose.watch import Watch
+from diagnose.watch.entries import EntryFollower
+from diagnose.watch.log import AROUND, HANDOVER, PATIENCE
+from diagnose.watch.tail import CHUNK, LONGEST, SETTLE, Tail
 
 ROOT = Path(__file__).parent.parent
 SEED = profile.load("seed", ROOT)
@@ -287,7 +290,7 @@ def test_a_log_without_answers_is_told_by_the_picture(bench: Bench) -> None:
     bench.start(prompts=False)
     bench.write(*generation(1)[:-1])
     assert bench.told() == []
-    assert bench.told(watch.HANDOVER) == [1]  # the first one, until it is known that none will be answered
+    assert bench.told(HANDOVER) == [1]  # the first one, until it is known that none will be answered
     bench.write(*generation(2)[:-1])
     bench.write(*generation(3)[:3])
     assert bench.told() == [2]
@@ -324,7 +327,7 @@ def test_noise_is_not_kept(bench: Bench) -> None:
         bench.write(*['INFO:     127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK'] * 1000, *generation(n))
         assert bench.told() == [n]
     assert bench.watch is not None and bench.watch.log is not None
-    assert len(bench.watch.log._lines) < 2 * watch.AROUND
+    assert len(bench.watch.log._lines) < 2 * AROUND
 
 
 # --- what is done to a log ----------------------------------------------------------------------------------------------
@@ -422,9 +425,9 @@ def test_a_line_without_end_is_bounded(tmp_path: Path) -> None:
     tail.skip()
     for _ in range(5):
         with path.open("ab") as file:
-            file.write(b"y" * watch.CHUNK)
+            file.write(b"y" * CHUNK)
         assert list(tail.poll()) == []
-        assert len(tail.unfinished) <= watch.LONGEST
+        assert len(tail.unfinished) <= LONGEST
     with path.open("ab") as file:
         file.write(b"\nafter\n")
     assert "".join(piece.text for piece in tail.poll()).endswith("after\n")
