@@ -64,11 +64,15 @@ def refused(case: Case, refusal: Evidence, now: Evidence | None) -> Finding:
     name, tried = bucket(case), case.of("storage.upload", "upload.started")[:1]
     anon = any(e["role"] == "anon" for e in case.of("env.setting") if "SERVICE" in e["name"].upper())
     gone = now is not None and now["exists"] is False
-    said = "the bucket '{bucket}' does not exist"
-    if anon and not gone:
-        said = "Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden"
     proof = (refusal, *tried, *((now,) if now is not None and gone else ()))
-    return failed(said, *proof, remedy=remedy(name), bucket=name)
+    return failed(
+        "Storage does not show the bucket '{bucket}' to an anon key: it is missing or hidden"
+        if anon and not gone
+        else "the bucket '{bucket}' does not exist",
+        *proof,
+        remedy=remedy(name),
+        bucket=name,
+    )
 
 
 def missing(case: Case, now: Evidence) -> Finding:
@@ -76,8 +80,15 @@ def missing(case: Case, now: Evidence) -> Finding:
     name, near = str(now["bucket"] or case.profile.bucket), now["near"]
     if near is None:
         return live_fault(case, link, "the bucket '{bucket}' does not exist", now, remedy=remedy(name), bucket=name)
-    said = "the bucket '{bucket}' does not exist; the nearest that does is '{near}'"
-    return live_fault(case, link, said, now, remedy=remedy(name), bucket=name, near=near)
+    return live_fault(
+        case,
+        link,
+        "the bucket '{bucket}' does not exist; the nearest that does is '{near}'",
+        now,
+        remedy=remedy(name),
+        bucket=name,
+        near=near,
+    )
 
 
 def bucket(case: Case) -> str:

@@ -61,8 +61,14 @@ def look(case: Case) -> Finding:
     private = now is not None and now["exists"] and now["public"] is False
     if now is not None and private and not signed(case):
         name = str(now["bucket"] or case.profile.bucket)
-        told = "the bucket '{bucket}' exists and is not public: its public addresses serve nothing"
-        return live_fault(case, link, told, now, remedy=remedy(name), bucket=name)
+        return live_fault(
+            case,
+            link,
+            "the bucket '{bucket}' exists and is not public: its public addresses serve nothing",
+            now,
+            remedy=remedy(name),
+            bucket=name,
+        )
     if good is not None:
         return passed("the public address was fetched", good)
     if used is not None:

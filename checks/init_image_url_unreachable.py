@@ -79,9 +79,16 @@ def look(case: Case) -> Finding:
     written = next((e for e in case.of("live.written") if e["written"] and e["fetchable"] is False), None)
     bucket = case.best("live.bucket")
     if written is not None and bucket is not None and bucket["public"]:
-        said = "a test object in the public bucket '{bucket}' is not served: {text}"
         values = {"bucket": written["bucket"], "text": written["message"] or "no reason is given"}
-        return live_fault(case, link, said, written, bucket, remedy=STORE, **values)
+        return live_fault(
+            case,
+            link,
+            "a test object in the public bucket '{bucket}' is not served: {text}",
+            written,
+            bucket,
+            remedy=STORE,
+            **values,
+        )
     if not seen and case.sent_images == ():
         return not_applicable("there was no address")
     if served is not None and seen:
@@ -96,8 +103,9 @@ def told(case: Case, seen: list[tuple[str, Evidence]]) -> Finding | None:
         host, e = local
         if host == "blob:":
             return failed("a blob: address exists only inside the browser", e, remedy=REMEDY)
-        said = "fal cannot reach '{host}': the address is not on the public internet"
-        return failed(said, e, remedy=REMEDY, host=host)
+        return failed(
+            "fal cannot reach '{host}': the address is not on the public internet", e, remedy=REMEDY, host=host
+        )
     for e in case.of("storage.error") if isinstance(case.product(Link.UPLOAD), Seen) else ():
         words, text = f"{e['code']} {e['message']}", str(e["message"])[:80]
         if GONE.search(words):
@@ -112,8 +120,10 @@ def fetched(case: Case, now: Evidence) -> Finding | None:
     kind, size, bucket = now["mime_type"], now["size"], case.best("live.bucket")
     why = f"{now['status']} {now['message'] or ''}".strip()
     if now["exists"] is False:
-        said, values = "there is no object '{path}' in the bucket '{bucket}'", {"path": now["path"], "bucket": now["bucket"]}  # fmt: skip
-        return live_fault(case, link, said, now, remedy=STORE, **values)
+        values = {"path": now["path"], "bucket": now["bucket"]}
+        return live_fault(
+            case, link, "there is no object '{path}' in the bucket '{bucket}'", now, remedy=STORE, **values
+        )
     if now["fetchable"] and size == 0:
         return live_fault(case, link, "the address serves an empty object", now, remedy=STORE)
     if now["fetchable"] and kind and not kind.lower().startswith("image/"):
@@ -124,8 +134,15 @@ def fetched(case: Case, now: Evidence) -> Finding | None:
         return live_fault(case, link, "nothing is served at the address: {why}", now, remedy=STORE, why=why)
     hidden = bucket is None or bucket["public"] is not True  # a private bucket serves nothing, whatever is in it
     if now["fetchable"] is False and now["exists"] and not hidden:
-        said = "Storage has '{path}' on record and does not serve it: {why}"
-        return live_fault(case, link, said, now, remedy=STORE, path=now["path"], why=why)
+        return live_fault(
+            case,
+            link,
+            "Storage has '{path}' on record and does not serve it: {why}",
+            now,
+            remedy=STORE,
+            path=now["path"],
+            why=why,
+        )
     return None
 
 

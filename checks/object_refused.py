@@ -80,12 +80,19 @@ def reason(e: Evidence) -> tuple[str, str] | None:
 def refused(case: Case, e: Evidence) -> Finding:
     """An object was refused: the attempt's, or the one that was written to see."""
     why, step = reason(e) or ("", "")
-    remedy, values = Remedy("Send an object that Storage takes", (step,)), {"reason": why, "text": str(e["message"])[:120]}  # fmt: skip
+    remedy = Remedy("Send an object that Storage takes", (step,))
+    values = {"reason": why, "text": str(e["message"])[:120]}
     if e.kind == "live.written":
-        told = "Storage refuses a test upload because {reason}: {text}"
-        return live_fault(case, link, told, e, remedy=remedy, **values)
-    told = "Storage refused the object because {reason}: {text}"
-    return failed(told, e, *case.of("storage.upload")[:1], remedy=remedy, **values)
+        return live_fault(
+            case, link, "Storage refuses a test upload because {reason}: {text}", e, remedy=remedy, **values
+        )
+    return failed(
+        "Storage refused the object because {reason}: {text}",
+        e,
+        *case.of("storage.upload")[:1],
+        remedy=remedy,
+        **values,
+    )
 
 
 def limited(case: Case) -> Finding | None:
@@ -93,16 +100,33 @@ def limited(case: Case) -> Finding | None:
     now = case.best("live.bucket")
     kinds, limit = (now["mime_types"], now["size_limit"]) if now is not None else (None, None)
     if now is not None and kinds and not any(str(k) in ANY or str(k).startswith("image/") for k in kinds):
-        step = "Allow image/jpeg, image/png and image/webp in the bucket's settings."
-        told = "the bucket '{bucket}' takes no picture, only {types}"
-        remedy, values = Remedy("Let the bucket take pictures", (step,)), {"types": ", ".join(map(str, kinds))[:120]}
-        return live_fault(case, link, told, now, remedy=remedy, bucket=now["bucket"], **values)
+        remedy = Remedy(
+            "Let the bucket take pictures",
+            ("Allow image/jpeg, image/png and image/webp in the bucket's settings.",),
+        )
+        values = {"types": ", ".join(map(str, kinds))[:120]}
+        return live_fault(
+            case,
+            link,
+            "the bucket '{bucket}' takes no picture, only {types}",
+            now,
+            remedy=remedy,
+            bucket=now["bucket"],
+            **values,
+        )
     size = next((e for e in case.of("upload.started") if isinstance(e["size"], int)), None)
     if now is not None and size is not None and isinstance(limit, int) and size["size"] > limit:
         remedy = Remedy("Send an object that Storage takes", (REASONS[0][2],))
-        told = "the picture has {size} bytes and the bucket '{bucket}' takes {limit}"
         return live_fault(
-            case, link, told, now, size, remedy=remedy, size=size["size"], limit=limit, bucket=now["bucket"]
+            case,
+            link,
+            "the picture has {size} bytes and the bucket '{bucket}' takes {limit}",
+            now,
+            size,
+            remedy=remedy,
+            size=size["size"],
+            limit=limit,
+            bucket=now["bucket"],
         )
     return None
 
@@ -111,12 +135,17 @@ def left_behind(written: Evidence | None) -> Finding | None:
     """What was written to see, and was not seen to be removed."""
     if written is None or written["removed"] is not False:
         return None
-    step = "Supabase dashboard, Storage: delete the object of this name."
-    told = "the test object '{path}' in the bucket '{bucket}' was not seen to be removed"
-    if written["written"] is None:
-        told = "no answer came to a test upload: '{path}' is left in the bucket '{bucket}' if it arrived"
-    remedy = Remedy("Remove the test object", (step,), safe=False)
-    return warned(told, written, remedy=remedy, path=written["path"], bucket=written["bucket"])
+    return warned(
+        "no answer came to a test upload: '{path}' is left in the bucket '{bucket}' if it arrived"
+        if written["written"] is None
+        else "the test object '{path}' in the bucket '{bucket}' was not seen to be removed",
+        written,
+        remedy=Remedy(
+            "Remove the test object", ("Supabase dashboard, Storage: delete the object of this name.",), safe=False
+        ),
+        path=written["path"],
+        bucket=written["bucket"],
+    )
 
 
 def allowed(case: Case) -> Finding:
@@ -126,7 +155,11 @@ def allowed(case: Case) -> Finding:
         return unseen(case, "live.bucket", "no answer of Storage about the object was seen")
     kinds, limit = now["mime_types"], now["size_limit"]
     if limit is not None or (kinds and not ANY.intersection(map(str, kinds))):
-        told = "the bucket '{bucket}' takes {types} of at most {limit} bytes; the picture was not seen"
         types = ", ".join(map(str, kinds))[:120] if kinds else "any type"
-        return unknown(told, bucket=now["bucket"], types=types, limit="any number" if limit is None else limit)
+        return unknown(
+            "the bucket '{bucket}' takes {types} of at most {limit} bytes; the picture was not seen",
+            bucket=now["bucket"],
+            types=types,
+            limit="any number" if limit is None else limit,
+        )
     return passed("the bucket '{bucket}' takes pictures of any type and size", now, bucket=now["bucket"])

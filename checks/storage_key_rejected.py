@@ -61,14 +61,20 @@ def look(case: Case) -> Finding:
     if found is not None:
         return healed(found, taken, "Storage takes the key in the settings")
     if now is not None and now["accepted"] is False:
-        told = "Storage refuses the key in '{name}': {text}"
         proof = (now, *expired(case))
-        return live_fault(case, link, told, *proof, remedy=REMEDY, name=now["name"], text=str(now["message"])[:120])
+        return live_fault(
+            case,
+            link,
+            "Storage refuses the key in '{name}': {text}",
+            *proof,
+            remedy=REMEDY,
+            name=now["name"],
+            text=str(now["message"])[:120],
+        )
     spoilt = spoiled(case) if taken is None else None
     if spoilt is not None:
-        told = "'{name}' in {file} {fault}: no server takes such a key"
         values = {"name": spoilt["name"], "file": spoilt["file"], "fault": spoilt["fault"]}
-        return failed(told, spoilt, remedy=REMEDY, **values)
+        return failed("'{name}' in {file} {fault}: no server takes such a key", spoilt, remedy=REMEDY, **values)
     if isinstance(stored, Seen):
         return passed("the key was accepted for the upload", stored.evidence)
     past = [e for e in case.storage_refusals if re.search("row-level security|ucket not found", str(e["message"]))]
@@ -87,9 +93,10 @@ def refused(case: Case) -> Finding | None:
         return None
     for refusal in case.storage_refusals:
         if REFUSED.search(f"{refusal['message']} {refusal['code']}"):
-            told = "the backend's Supabase key was refused: {text}"
             text = str(refusal["message"])[:120]
-            return failed(told, refusal, *expired(case), remedy=REMEDY, text=text)
+            return failed(
+                "the backend's Supabase key was refused: {text}", refusal, *expired(case), remedy=REMEDY, text=text
+            )
     call = next((e for e in case.of("supabase.call") if e["service"] == "rest" and e["status"] == 401), None)
     if call is None:
         return None

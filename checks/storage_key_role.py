@@ -17,7 +17,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Evidence, Finding, Link, Remedy, Seen, failed, live_fault, passed, unseen, warned
+from diagnose.model import Case, Evidence, Finding, Link, Remedy, Seen, failed, passed, unseen, warned
 
 link = Link.UPLOAD
 because: tuple[str, ...] = ()
@@ -40,32 +40,35 @@ def look(case: Case) -> Finding:
         return unseen(case, "live.key", "the backend's Supabase key was not seen")
     name, role = key["name"], key["role"]
     if role == "authenticated":
-        told = "'{name}' holds a signed-in user's token where a service key is needed"
-        return warned(told, key, remedy=REMEDY, name=name)
+        return warned(
+            "'{name}' holds a signed-in user's token where a service key is needed", key, remedy=REMEDY, name=name
+        )
     if role != "anon":
         return passed("'{name}' holds a key with the role '{role}'", key, name=name, role=role)
     stored, dry = case.product(Link.UPLOAD), case.best("live.upload")
     if isinstance(stored, Seen):
         return passed("the upload succeeded with this key", stored.evidence)
-    if dry is not None and dry["allowed"]:
-        return passed("'{name}' holds an anon key, and the policies let it upload", key, dry, name=name)
     if BROWSERS.search(name):
         return passed("'{name}' holds an anon key, as its name says", key, name=name)
-    said = "'{name}' holds an anon key where a service key is needed"
-    now = case.best("live.bucket")
-    if now is not None and now["exists"] is False:  # no other key would find it
-        return warned(said, key, remedy=REMEDY, name=name)
-    if case.storage_refusals:
-        return failed(said, key, case.storage_refusals[0], remedy=REMEDY, name=name)
-    if dry is not None and dry["allowed"] is False:
-        return live_fault(case, link, said, dry, key, remedy=REMEDY, name=name)
-    return warned(said, key, remedy=REMEDY, name=name)
+    now, refusals = case.best("live.bucket"), case.storage_refusals[:1]
+    missing = now is not None and now["exists"] is False  # no other key would find it
+    if dry is not None and dry["allowed"] and not refusals:
+        return passed("'{name}' holds an anon key, and the policies let it upload", key, dry, name=name)
+    denied = (dry,) if dry is not None and dry["allowed"] is False else ()
+    to_blame = refusals or (denied and case.could_fail_now(link))
+    report = failed if to_blame and not missing else warned
+    return report(
+        "'{name}' holds an anon key where a service key is needed",
+        key,
+        *(refusals or denied),
+        remedy=REMEDY,
+        name=name,
+    )
 
 
 def seen_key(case: Case) -> Evidence | None:
-    """The key that was looked with, where Storage takes it; else what the settings say of the service key."""
-    now = case.best("live.key")
-    if now is not None and now["accepted"] and now["name"] and now["role"]:
-        return now
+    """What the settings say of the service key; where no attempt was refused, the key that Storage takes now."""
     named = [e for e in case.of("env.setting") if "SUPABASE" in e["name"].upper() and "SERVICE" in e["name"].upper()]
-    return next((e for e in reversed(named) if e["role"]), None)
+    stated, now = next((e for e in reversed(named) if e["role"]), None), case.best("live.key")
+    taken = now if now is not None and now["accepted"] and now["name"] and now["role"] else None
+    return stated or taken if case.storage_refusals else taken or stated

@@ -28,7 +28,6 @@ from diagnose.model import (
     Seen,
     failed,
     healed,
-    live_fault,
     not_applicable,
     passed,
     unseen,
@@ -81,8 +80,12 @@ def denied_now(case: Case, denied: Evidence) -> Finding:
     key = case.best("live.key")
     name = str(key["name"]) if key is not None and key["name"] else "the settings"
     proof = (denied, key) if key is not None else (denied,)
-    said = "row-level security refuses an upload to '{bucket}' with the key in '{name}': {text}"
-    values = {"bucket": denied["bucket"], "name": name, "text": denied["message"]}
-    if BROWSERS.search(name):
-        return warned(said, *proof, remedy=REMEDY, **values)
-    return live_fault(case, link, said, *proof, remedy=REMEDY, **values)
+    report = warned if BROWSERS.search(name) or not case.could_fail_now(link) else failed
+    return report(
+        "row-level security refuses an upload to '{bucket}' with the key in '{name}': {text}",
+        *proof,
+        remedy=REMEDY,
+        bucket=denied["bucket"],
+        name=name,
+        text=denied["message"],
+    )

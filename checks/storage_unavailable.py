@@ -51,13 +51,21 @@ def look(case: Case) -> Finding:
     if found is not None:
         return healed(found, well, "Storage answers")
     if now is not None and now["fault"]:
-        told = "Storage does not work at {url}: {fault}"
-        return live_fault(case, link, told, now, remedy=REMEDY, url=now["url"], fault=now["fault"])
+        return live_fault(
+            case,
+            link,
+            "Storage does not work at {url}: {fault}",
+            now,
+            remedy=REMEDY,
+            url=now["url"],
+            fault=now["fault"],
+        )
     written = next((e for e in case.of("live.written") if e["written"] is False and (e["status"] or 0) >= 500), None)
     if written is not None:
-        told = "Storage answered a test upload with {status}: {text}"
         values = {"status": written["status"], "text": str(written["message"])[:120]}
-        return live_fault(case, link, told, written, remedy=REMEDY, **values)
+        return live_fault(
+            case, link, "Storage answered a test upload with {status}: {text}", written, remedy=REMEDY, **values
+        )
     if isinstance(stored, Seen):
         return passed("Storage answered", stored.evidence)
     if case.storage_refusals:

@@ -52,8 +52,15 @@ def look(case: Case) -> Finding:
             "the upload raised before Storage answered: {text}", raised, remedy=REMEDY, text=str(raised["text"])[:160]
         )
     if key is not None and key["code"] == "unsendable":
-        told = "every upload with the key in '{name}' raises: {text}"
-        return live_fault(case, link, told, key, remedy=KEY, name=key["name"], text=key["message"])
+        return live_fault(
+            case,
+            link,
+            "every upload with the key in '{name}' raises: {text}",
+            key,
+            remedy=KEY,
+            name=key["name"],
+            text=key["message"],
+        )
     if isinstance(stored, Seen):
         return passed("the upload went through the library", stored.evidence)
     if answered:

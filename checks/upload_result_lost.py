@@ -56,6 +56,11 @@ def look(case: Case) -> Finding:
     stored = case.product(Link.UPLOAD)
     proof = (stored.evidence,) if isinstance(stored, Seen) else (received.evidence,)
     if proof[0].kind == "live.object":
-        told = "the picture stands in Storage at '{path}', and init_image_url stayed empty"
-        return symptom(told, address.evidence, *proof, remedy=REMEDY, path=proof[0]["path"])
+        return symptom(
+            "the picture stands in Storage at '{path}', and init_image_url stayed empty",
+            address.evidence,
+            *proof,
+            remedy=REMEDY,
+            path=proof[0]["path"],
+        )
     return symptom("an image arrived and init_image_url stayed empty", address.evidence, *proof, remedy=REMEDY)

@@ -28,12 +28,13 @@ Kinds of evidence, outside in (what `Evidence.fields` holds):
 What a look at the living system saw, always `observed` (`diagnose.live`); a value that the call could not prove is None:
 
     live.storage       url, version, status, fault          whether Storage answers at SUPABASE_URL (fault None: yes)
-    live.key           name, role, accepted, status, message, code
+    live.key           name, role, accepted, status, message, code      code "unsendable": no header can carry it
     live.bucket        bucket, exists, public, size_limit, mime_types, near, created
     live.upload        bucket, allowed, message, code       a signed upload's dry run: may this key upload here
     live.object        bucket, path, exists, fetchable, status, size, mime_type, message, code, own
+                       own: the attempt named this place for its upload; a picture of another host has no bucket
     live.newest        bucket, path, created
-    live.written       bucket, path, written, fetchable, removed, message, code     only with --probe-upload
+    live.written       bucket, path, written, fetchable, removed, status, message, code     only with --probe-upload
     live.listener      address, pid, command, folder, started, since, family, entry, module, variables
                        family: pids that are one backend; module: the file its entry leads to; since: started, in words
     live.backend       url, status, server, version, title, routes, commit, started_at, missing, source, installed, fault,
@@ -311,8 +312,11 @@ def unseen(case: Case, kind: str, message: str, **values: object) -> Finding:
 
 
 def seen_now(finding: Finding) -> bool:
-    """Whether a finding rests on the living system alone, and on nothing that the attempt left."""
-    return bool(finding.evidence) and all(e.kind.startswith("live.") for e in finding.evidence)
+    """Whether a finding rests on the living system and its settings alone, and on nothing that the attempt left."""
+    living = [e.kind.startswith("live.") for e in finding.evidence]
+    return any(living) and all(
+        is_live or e.kind == "env.setting" for is_live, e in zip(living, finding.evidence, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

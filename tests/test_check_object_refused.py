@@ -13,7 +13,8 @@ def test_case(example: Example) -> None:
 
 
 def test_every_reason_has_a_remedy_of_its_own() -> None:
-    faults = [e.finding() for e in examples(CHECK) if e.status == "fail" and not e.name.startswith("malformed")]
+    told = [e for e in examples(CHECK) if e.status == "fail" and not e.name.startswith(("malformed", "now"))]
+    faults = [e.finding() for e in told]
     assert len({f.remedy.steps for f in faults if f.remedy}) == len(faults) >= 4
 
 

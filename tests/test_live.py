@@ -317,13 +317,13 @@ def test_one_object_is_written_and_removed_where_that_is_asked_for(system: Livin
 
 
 def test_an_upload_is_not_tried_without_the_look(system: Living, tmp_path: Path) -> None:
-    done = run("checklist", "--probe-upload", cwd=tmp_path, env=system.environment())  # noqa: S104
+    done = run("checklist", "--probe-upload", cwd=tmp_path, env=system.environment())
     assert done.returncode == 2 and "--live" in done.stderr
 
 
 # --- addresses in the evidence ----------------------------------------------------------------------------------------
 
-LOCAL = ("127.0.0.1", "169.254.169.254", "[::1]", "localhost", "0.0.0.0", "10.0.0.7", "2130706433", "rebound.test")
+LOCAL = ("127.0.0.1", "169.254.169.254", "[::1]", "localhost", "0.0.0.0", "10.0.0.7", "2130706433", "rebound.test")  # noqa: S104
 
 
 def _log(url: str) -> str:
@@ -457,3 +457,35 @@ def test_schemas_are_refreshed_where_that_is_asked_for_and_kept_with_their_date(
     assert len(system.requests["fal"]) < 2 * asked  # what was fetched today is not fetched again
     kept = json.loads(next((tmp_path / "cache" / "fal").glob("*image-to-image.json")).read_text())
     assert kept["x-date"] and kept["x-model"] == IMAGE_MODEL
+
+
+# --- whose settings ---------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_were_found_in_a_folder_of_evidence_name_nobody_to_ask(system: Living, tmp_path: Path) -> None:
+    """Somebody else's .env leads nowhere; the same file in the place one looks from, or named by hand, does."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    settings = system.environment()
+    (theirs / ".env").write_text("".join(f"{k}={settings[k]}\n" for k in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY")))
+    own = {k: v for k, v in settings.items() if k.startswith("DIAGNOSE_")}
+    answer("theirs", "--live", "--backend-url", system.backend_url, cwd=tmp_path, env=own)
+    assert not system.requests["storage"]
+    shown, _ = answer("theirs/.env", "--live", "--backend-url", system.backend_url, cwd=tmp_path, env=own)
+    assert statuses(shown)["bucket_missing"] == "pass"
+    shown, _ = answer(".", "--live", "--backend-url", system.backend_url, cwd=theirs, env=own)
+    assert statuses(shown)["bucket_missing"] == "pass"
+
+
+def test_the_own_key_is_not_sent_to_an_address_of_a_given_file(system: Living, tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def listen(one: socket.socket) -> None:
+        seen.append(one.recv(65536))
+        one.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with talking(listen) as stranger:
+        (tmp_path / "their.env").write_text(f"SUPABASE_URL={stranger}\nSUPABASE_BUCKET=public\n")
+        env = system.environment(SUPABASE_URL=None)
+        run("checklist", "their.env", "--live", "--backend-url", system.backend_url, cwd=tmp_path, env=env)
+    assert seen and not any(b"apikey" in heard.lower() or b"authorization" in heard.lower() for heard in seen)

@@ -24,7 +24,20 @@ from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "diagnose" / "locale" / "id" / "LC_MESSAGES"
 SAYING = frozenset(
-    {"unknown", "passed", "noted", "failed", "warned", "symptom", "not_applicable", "report", "words", "title", "self"}
+    {
+        "unknown",
+        "passed",
+        "noted",
+        "failed",
+        "warned",
+        "symptom",
+        "not_applicable",
+        "report",
+        "words",
+        "title",
+        "self",
+        "Message",
+    }
 )
 """Calls whose first argument is a template."""
 PLACEHOLDER = re.compile(r"\{\w*\}")
@@ -34,7 +47,8 @@ PLACEHOLDER = re.compile(r"\{\w*\}")
 def templates() -> frozenset[str]:
     """Every text of ours that can be said in another language: constants only, for an f-string has no template."""
     found = set(QUESTIONS.values()) | set(LINKS.values()) | set(STATUSES.values()) | set(ANSWERS.values())
-    for file in (*(ROOT / "diagnose" / "render").glob("*.py"), *(ROOT / "checks").glob("*.py")):
+    folders = ((ROOT / "diagnose" / "render").glob("*.py"), (ROOT / "checks").glob("*.py"))
+    for file in (*folders[0], *folders[1], ROOT / "diagnose" / "model.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 found |= set(_said(node))

@@ -896,6 +896,21 @@ def test_lists(service: Service) -> None:
     assert [row.name for row in found.objects] == ["booth/a.png", "booth/b.png", "booth/deep/c.png"]
 
 
+def test_a_list_of_all_levels_can_begin_with_the_newest(service: Service) -> None:
+    bucket = service.bucket()
+    for path in ("b/1.png", "c/2.png", "a/3.png"):
+        service.put(bucket, path)
+        service.wait(1.1)
+    order = {"sortBy": {"column": "created_at", "order": "desc"}}
+    body = {"prefix": "", "limit": 2, **order}
+    first = service.call("POST", f"/object/list-v2/{bucket}", service.key, json=body).json()
+    assert [row["key"] for row in first["objects"]] == ["a/3.png", "c/2.png"] and first["hasNext"]
+    rest = service.call(
+        "POST", f"/object/list-v2/{bucket}", service.key, json={**body, "cursor": first["nextCursor"]}
+    ).json()
+    assert [row["key"] for row in rest["objects"]] == ["b/1.png"] and not rest["hasNext"]
+
+
 def test_lists_in_pages(service: Service) -> None:
     service.own  # noqa: B018 - read in the source, not observed
     storage = filled(service)

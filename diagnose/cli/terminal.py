@@ -60,7 +60,8 @@ def progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
     with console.status("looking...", spinner="line") as status:
 
         def told(done: int, still: Sequence[str]) -> None:
-            status.update(Text(safe(f"looked at {done} of {done + len(still)}; waiting for {', '.join(still[:3])}")))
+            said = f"looked at {done} of {done + len(still)}; waiting for {', '.join(still[:2])}"
+            status.update(Text(safe(said), no_wrap=True, overflow="ellipsis"))
 
         yield told
 

@@ -53,7 +53,10 @@ class Bundle:
     read: list[str] = field(default_factory=list)
     cases: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     """Saved cases, as they stand in their files."""
+    named: set[Path] = field(default_factory=set)
+    """Files that were named one by one, and not found in a folder."""
     settings_files: list[Path] = field(default_factory=list)
+    """Of these the settings: whoever names such a file means what stands in it."""
 
     @property
     def empty(self) -> bool:
@@ -77,6 +80,7 @@ def gather(
     files: list[tuple[str | None, Path, str]] = []
     for path in paths:
         files += _files(path)
+        bundle.named |= set() if path.is_dir() else {path}
     files += [(kind, path, path.name) for kind, path in named]
     if stdin is not None:
         _recognise(bundle, stdin, "stdin", None)
@@ -175,7 +179,7 @@ def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) 
         raise NothingReadable(f"'{path}': {error.strerror or error}") from None
     told = len(bundle.common)
     _recognise(bundle, data, name, kind)
-    if any(e.kind == "env.setting" for e in bundle.common[told:]):
+    if path in bundle.named and any(e.kind == "env.setting" for e in bundle.common[told:]):
         bundle.settings_files.append(path)
 
 

@@ -21,7 +21,7 @@ from diagnose.model import Evidence, Witness
 _WANTED = re.compile(r"SUPABASE|FAL|API_URL|API_BASE|API_ENDPOINT|BACKEND_URL|SERVER_URL|STORAGE|BUCKET", re.I)
 _PROJECT = re.compile(r"^https?://([a-z0-9]{20})\.(?:storage\.)?supabase\.(?:co|in)\b")
 _PLACEHOLDER = re.compile(
-    r"^(?:your|changeme|change_me|xxx|<|\.\.\.|todo|replace|placeholder|insert|paste)|(?:\.\.\.|…)$", re.I
+    r"^(?:your|changeme|change_me|xxx|<|\.\.\.|todo|replace|placeholder|insert|paste)|.*(?:\.\.\.|…)$", re.I
 )
 _ISSUER = re.compile(r"^https://([a-z0-9]{20})\.supabase\.(?:co|in)/auth/v1$")
 _ROLES = {"anon", "service_role", "supabase_admin"}
@@ -49,21 +49,20 @@ def read(text: str, name: str) -> list[Evidence]:
 
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it tells stderr of every line it cannot read
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    raw = {m[1]: m[2] for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$", text, re.M)}
     lines = {m[1]: text.count("\n", 0, m.start(1)) + 1 for m in re.finditer(r"^\s*(?:export\s+)?(\w+)\s*=", text, re.M)}
     return [
         Evidence(
             "env.setting",
             f"{name}:{lines.get(key, 1)}",
             Witness.LOGGED,
-            {"name": key, "file": name, **told(key, value, raw.get(key, ""))},
+            {"name": key, "file": name, **told(key, value)},
         )
         for key, value in values.items()
         if _WANTED.search(key)
     ]
 
 
-def told(name: str, value: str | None, raw: str = "") -> dict[str, Any]:
+def told(name: str, value: str | None) -> dict[str, Any]:
     """All that is told of a setting: its shape, what makes it another than one of the same shape, whose address it is.
 
     Eight characters of a hash tell two keys apart and lead to neither.
@@ -72,13 +71,13 @@ def told(name: str, value: str | None, raw: str = "") -> dict[str, Any]:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8] if text else None
     place = re.match(r"(https?://)(?:[^@/?#]*@)?([^/?#\s]+)", text, re.I)
     return {
-        **describe(name, value, raw),
+        **describe(name, value),
         "digest": digest,
         "origin": (place[1] + place[2]).lower()[:200] if place is not None else None,
     }
 
 
-def describe(name: str, value: str | None, raw: str = "") -> dict[str, Any]:
+def describe(name: str, value: str | None) -> dict[str, Any]:
     """The shape of a setting: what kind of key it is, whose, and what is wrong with its text."""
     text = (value or "").strip()
     fields: dict[str, Any] = {
@@ -134,7 +133,7 @@ def _jwt(text: str, fault: str | None, is_key: bool) -> dict[str, Any]:
     head, body, signature = text.split(".")
     header, claims = _part(head), _part(body)
     if claims is None:
-        return {"shape": "jwt", "fault": "cannot be decoded: the key is cut or altered"}
+        return {"shape": "jwt", "fault": fault or "cannot be decoded: the key is cut or altered"}
     algorithm = header.get("alg") if header is not None else None
     if isinstance(algorithm, str) and algorithm.lower() == "none":
         fault = fault or "is not signed"

@@ -42,6 +42,8 @@ class Setting:
     name: str
     value: str = field(repr=False)
     file: str
+    home: str = ""
+    """Whose it is: the variables and the usual files are one's own; a file that was given is nobody's but its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ class Environment:
     settings: tuple[Setting, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
-    def first(self, *patterns: str) -> Setting | None:
-        """The setting that wins among the names that fit the first pattern which fits any."""
+    def first(self, *patterns: str, home: str | None = None) -> Setting | None:
+        """The setting that wins among the names that fit the first pattern which fits any; with `home` only of one's."""
         for pattern in patterns:
             for setting in self.settings:
+                if home is not None and setting.home != home:
+                    continue
                 if re.fullmatch(pattern, setting.name, re.I) and setting.value.strip():
                     return setting
         return None
@@ -68,7 +72,7 @@ def read(variables: Mapping[str, str], given: Sequence[Path], folder: Path) -> E
             found.append(Setting(name, value, VARIABLES))
     shown: list[Evidence] = list(told(variables, VARIABLES))
     for path in given:
-        found += (setting for setting in _values(path, path.name))
+        found += _values(path, path.name, home=_real(path))
     known = {_real(path) for path in given}
     for place, path in _files(folder, known):
         found += _values(path, place)
@@ -85,7 +89,7 @@ def told(variables: Mapping[str, str], file: str) -> Iterator[Evidence]:
     """The chain's settings among a process's variables; `file` says whose they are."""
     for name, value in sorted(variables.items()):
         if is_ours(name):
-            fields = {"name": name, "file": file, **settings.told(name, value, value)}
+            fields = {"name": name, "file": file, **settings.told(name, value)}
             yield Evidence("env.setting", f"{file}:{name}", Witness.OBSERVED, fields)
 
 
@@ -116,12 +120,12 @@ def _real(path: Path) -> str:
     return os.path.realpath(path)
 
 
-def _values(path: Path, name: str) -> Iterator[Setting]:
+def _values(path: Path, name: str, home: str = "") -> Iterator[Setting]:
     from dotenv import dotenv_values
 
     for key, value in dotenv_values(stream=io.StringIO(_text(path)), interpolate=False).items():
         if value is not None:
-            yield Setting(key, value, name)
+            yield Setting(key, value, name, home)
 
 
 def _text(path: Path) -> str:

@@ -136,14 +136,19 @@ def _write(asker: Asker, url: str, headers: Mapping[str, str], bucket: str) -> W
     path = f"diagnose-probe-{uuid.uuid4()}.png"
     place = object_url(url, "object", bucket, path)
     post = fetch = delete = None
+    # connections of its own: those of the look are given back at its end, which can come in the middle
+    first, second, last = (
+        replace(asker, until=began + left * share, _clients={}, _lock=threading.Lock()) for share in (0.4, 0.6, 1.0)
+    )
     try:
-        first, second = (replace(asker, until=began + left * share) for share in (0.4, 0.6))
         post = first.ask("POST", place, {**headers, "Content-Type": "image/png"}, PIXEL)
         if isinstance(post, Answer) and post.status == 200:
             fetch = second.get(object_url(url, "object/public", bucket, path), _FIRST_BYTE)
     finally:
         if not (isinstance(post, Answer) and 400 <= post.status < 500):
-            delete = asker.ask("DELETE", place, headers)  # what was not refused can stand there
+            delete = last.ask("DELETE", place, headers)  # what was not refused can stand there
+        for one in (first, second, last):
+            one.close()
         done.set()
         atexit.unregister(done.wait)
     return Written(path, post, fetch, delete)

@@ -97,11 +97,11 @@ def targets(wish: Wish, case: Case, environment: Environment, variables: Mapping
     """What this wish allows to look at, for this case."""
     declared = "backend.url" in case.profile.declared
     backend = wish.backend_url or (case.profile.backend_url if wish.live else None)
-    url = environment.first(r".*SUPABASE.*URL.*")
+    url = environment.first(r"SUPABASE_URL", r"\w*SUPABASE_(?:PROJECT_)?URL")
     storage = _trimmed(wish.supabase_url) or (_trimmed(url.value) if url is not None and wish.live else None)
-    key = environment.first(*_SERVICE_KEYS) if wish.live else None
-    if key is not None and wish.supabase_url and (url is None or origin(url.value) != origin(wish.supabase_url)):
-        key = None  # the environment's key belongs to the environment's project
+    beside = wish.live and url is not None and storage is not None and origin(url.value) == origin(storage)
+    # a key belongs to the project that its own environment names, and goes nowhere else
+    key = environment.first(*_SERVICE_KEYS, home=url.home) if beside and url is not None else None
     fal = environment.first(r"FAL_(API_)?KEY") if wish.live else None
     bucket = _bucket(case)
     tried = _tried(case, storage)

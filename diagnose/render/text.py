@@ -271,7 +271,7 @@ class Page:
                     "  " + self.words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers)),
                     hang=4,
                 )
-        if d.suspects:
+        if d.suspects and (d.subject.source or self.verbose):  # without an attempt everything is open, and says nothing
             self.suspects(d)
         if d.deeper and self.verbose:
             self.title("Deeper causes that were not seen")

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from diagnose import mask
-from diagnose.model import Diagnosis, Link, Message, Status
+from diagnose.model import Diagnosis, Link, Message, Status, Witness
 
 LANGUAGES = ("en", "id")
 VALUE = 240
@@ -135,7 +135,7 @@ class Words:
         """The answer where only the living system was looked at."""
         if root:
             return self("No generation was seen; as it stands now the chain is broken: {root}", root=root)
-        if all(kind == "live.silent" for kind in _looked(d)):
+        if _looked(d) <= {"live.silent", "deployment.refused"}:
             return self("No generation was seen, and nothing that was asked answered")
         return self("No generation was seen; what answered shows no broken link")
 
@@ -152,7 +152,8 @@ class Words:
 
 def _looked(d: Diagnosis) -> set[str]:
     """What a look at the living system showed."""
-    return {e.kind for f in d.findings for e in f.evidence if e.kind.startswith("live.")}
+    kinds = {e.kind for f in d.findings for e in f.evidence if e.witness is Witness.OBSERVED}
+    return {kind for kind in kinds if kind.startswith("live.") or kind == "deployment.refused"}
 
 
 def shown(value: object, limit: int = VALUE) -> str:

@@ -189,11 +189,12 @@ class Supabase(Store):
         prefix, after, limit = _text(body, "prefix"), _cursor(_text(body, "cursor")), _number(body, "limit", 1, _PAGE)
         column, descending = _order(body)
         rows = self.rows(request.path_params["bucket"], caller)
-        found = [row for row in tree(rows, prefix, body.get("with_delimiter") is True) if row[0] > after]
+        found = list(tree(rows, prefix, body.get("with_delimiter") is True))
         if "sortBy" in body:
-            dated = [(str(object_row(key, kept)[column]) if kept else "", key, kept) for key, kept in found]
-            dated.sort(key=lambda row: row[:2], reverse=descending)
-            found = [(key, kept) for _, key, kept in dated]
+            order = {key: str(object_row(key, kept)[column]) for key, kept in found if kept is not None}
+            found.sort(key=lambda row: (order.get(row[0], ""), row[0]), reverse=descending)
+            found = found[[key for key, _ in found].index(after) + 1 if after in dict(found) else 0 :]
+        found = [row for row in found if "sortBy" in body or row[0] > after]
         page, more = found[: min(limit, _PAGE)], len(found) > min(limit, _PAGE)
         answer: dict[str, Any] = {
             "hasNext": more,
