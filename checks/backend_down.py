@@ -18,6 +18,7 @@ When it is wrong
 import re
 
 from diagnose.model import Case, Evidence, Finding, Link, Remedy, Witness, passed, unknown, unseen, warned
+from diagnose.model.running import is_of_backend, lacking_route
 
 link = Link.DEPLOYMENT
 because: tuple[str, ...] = ()
@@ -27,7 +28,6 @@ REFUSED = re.compile(
     r"ERR_CONNECTION_REFUSED|NS_ERROR_CONNECTION_REFUSED|Connection refused|ECONNREFUSED|Could not connect to the server",
     re.I,
 )
-PICTURES = re.compile(r"image|img|photo|picture|generat|predict|edit|batch", re.I)
 START = ("Start the backend and wait for its start-up lines.", "Compare its address with the frontend's API address.")
 REMEDY = Remedy("Start the backend", START, command="uvicorn main:app --host 127.0.0.1 --port 8000")
 FREE = Remedy(
@@ -46,9 +46,11 @@ def look(case: Case) -> Finding:
     if dead is not None:
         return down(case, dead)
     now = case.best("live.backend")
-    if now is not None and (now["fault"] or routeless(case, now)):
+    if now is not None and (now["fault"] or lacking_route(case, now)):
         return stranger(case, now)
-    lost = next((e for e in case.of("browser.error") if REFUSED.search(str(e["text"])) and is_backends(case, e)), None)
+    lost = next(
+        (e for e in case.of("browser.error") if REFUSED.search(str(e["text"])) and is_of_backend(case, e)), None
+    )
     answered = case.best("request.access")
     # on the wire it was this very request that was refused, and the backend's line is another's
     if answered is not None and not (lost is not None and lost.witness is Witness.WIRE):
@@ -61,19 +63,6 @@ def look(case: Case) -> Finding:
     if now is not None:
         return passed("a backend answers at {url} now", now, url=now["url"])
     return unseen(case, "live.backend", "whether the backend listens can only be seen while it should run")
-
-
-def is_backends(case: Case, error: Evidence) -> bool:
-    """Whether a console line is about the backend's host: the request's, else the declared one; or names no host."""
-    own = next((host(e["url"]) for e in case.of("request.body")[:1] if e["url"] and "://" in e["url"]), None)
-    if own is None and "backend.url" in case.profile.declared:
-        own = host(case.profile.backend_url)
-    return own is None or not error["url"] or host(error["url"]) == own
-
-
-def host(address: str) -> str:
-    """Host and port of an address, comparable."""
-    return address.rpartition("://")[2].partition("/")[0].replace("localhost", "127.0.0.1", 1)
 
 
 def down(case: Case, dead: Evidence) -> Finding:
@@ -98,30 +87,12 @@ def down(case: Case, dead: Evidence) -> Finding:
     )
 
 
-def routeless(case: Case, now: Evidence) -> str | None:
-    """The route that what answers lacks; None where it has it, or does not tell its routes."""
-    paths = [route.partition(" ")[2] for route in now["routes"] or () if isinstance(route, str) and " /" in route]
-    if not paths:
-        return None
-    if not any(PICTURES.search(path) for path in paths):
-        return "one that makes pictures"
-    used = next((str(e["path"]).partition("?")[0] for e in case.of("request.access") if e["path"]), None)
-    # a proxy between them may have cut the beginning off
-    fits = used is None or any(form(p).search(used) or p.endswith(used) for p in paths if p != "/")
-    return None if fits else used
-
-
-def form(path: str) -> re.Pattern[str]:
-    """A route as a pattern, its parameters open."""
-    return re.compile(re.sub(r"\\\{[^/]*?\\\}", "[^/]+", re.escape(path)) + "/?$")
-
-
 def stranger(case: Case, now: Evidence) -> Finding:
     """Another program holds the port: who it is, where that was seen."""
     holder = next((e for e in case.of("live.listener") if e["pid"]), None)
     who = f"pid {holder['pid']}: {holder['command']}" if holder is not None else "its process was not seen"
     seen = (now, holder) if holder is not None else (now,)
-    route = routeless(case, now)
+    route = lacking_route(case, now)
     if now["given"] is False:  # nobody said that the backend is there
         return unknown(
             "what answers at the usual address {url} is not the backend; --backend-url names it", url=now["url"]

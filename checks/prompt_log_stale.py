@@ -15,9 +15,8 @@ When it is wrong
     newest attempt is older than the backend's, and nothing is wrong with it.
 """
 
-from datetime import datetime
-
-from diagnose.model import Case, Evidence, Finding, Link, Remedy, passed, unknown, warned
+from diagnose.model import Case, Finding, Link, Remedy, passed, unknown, warned
+from diagnose.model.running import compared
 
 link = Link.RECORD
 because: tuple[str, ...] = ()
@@ -72,7 +71,7 @@ def elsewhere(case: Case) -> Finding | None:
     now, newest = case.best("live.last_prompt"), case.best("record.newest")
     if now is None or newest is None:
         return None
-    order = compared(newest, now)
+    order = compared(newest["timestamp"], now["timestamp"])
     if order == 0:
         return passed("the running backend's newest entry is the file's newest", now, newest)
     if order is None or order > 0:
@@ -85,12 +84,3 @@ def elsewhere(case: Case) -> Finding | None:
         now=now["timestamp"],
         file=newest["timestamp"],
     )
-
-
-def compared(one: Evidence, two: Evidence) -> int | None:
-    """-1, 0 or 1 as the one is older than, as old as, or newer than the other; None where that cannot be told."""
-    try:
-        first, second = (datetime.fromisoformat(str(e["timestamp"])) for e in (one, two))
-        return (first > second) - (first < second)
-    except (ValueError, TypeError):
-        return 0 if one["timestamp"] and one["timestamp"] == two["timestamp"] else None

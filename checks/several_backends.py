@@ -47,7 +47,7 @@ def look(case: Case) -> Finding:
     if started is not None:
         return passed("the backend took its port and started", started, *heads)
     if hidden is not None:
-        return unknown("a process that may not be looked at listens at {address}", address=hidden["address"])
+        return unknown("a process that this user cannot look at listens at {address}", address=hidden["address"])
     if heads and case.of("live.backend"):
         return passed(
             "one backend holds the port: pid {pid} since {since}", *heads, pid=heads[0]["pid"], since=heads[0]["since"]

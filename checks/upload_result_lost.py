@@ -2,7 +2,8 @@
 
 What it looks at
     `Init Image URL: NO`, `image_url: null` and their like, beside an image that did arrive. With a live look: whether the
-    object that the attempt named stands in Storage, though no answer to its upload was seen.
+    object that the attempt named stands in Storage, though no answer to its upload was seen; and the newest object beside
+    the attempt.
 
 Why it matters
     The decision looks at this address alone. When it is empty the picture plays no part, whatever happened before.
@@ -16,7 +17,21 @@ When it is wrong
     its name is one of its own (a uuid, a time).
 """
 
-from diagnose.model import Absent, Case, Finding, Link, Remedy, Seen, not_applicable, passed, symptom, unknown
+from diagnose.model import (
+    Absent,
+    Case,
+    Evidence,
+    Finding,
+    Link,
+    Message,
+    Remedy,
+    Seen,
+    Status,
+    not_applicable,
+    passed,
+    symptom,
+    unknown,
+)
 
 link = Link.IMAGE_URL
 because = (
@@ -49,8 +64,9 @@ def look(case: Case) -> Finding:
     received = case.product(Link.REQUEST)
     if isinstance(received, Absent) or case.sent_images == ():
         return not_applicable("there was no image to address")
+    newest = case.best("live.newest")
     if not isinstance(address, Absent):
-        return unknown("init_image_url was not seen")
+        return unknown("init_image_url was not seen") if newest is None else beside(case, newest)
     if not isinstance(received, Seen):
         return unknown("init_image_url is empty, and it is not known whether an image arrived")
     stored = case.product(Link.UPLOAD)
@@ -63,4 +79,18 @@ def look(case: Case) -> Finding:
             remedy=REMEDY,
             path=proof[0]["path"],
         )
-    return symptom("an image arrived and init_image_url stayed empty", address.evidence, *proof, remedy=REMEDY)
+    found = (*proof, newest) if newest is not None else proof
+    return symptom("an image arrived and init_image_url stayed empty", address.evidence, *found, remedy=REMEDY)
+
+
+def beside(case: Case, newest: Evidence) -> Finding:
+    """The newest object beside the newest attempt: others upload too, so it decides nothing by itself."""
+    said = Message(
+        "init_image_url was not seen; the newest object of '{bucket}' is of {created}, the attempt of {at}",
+        {
+            "bucket": newest["bucket"],
+            "created": newest.fields.get("created"),
+            "at": case.subject.timestamp or "a time that was not seen",
+        },
+    )
+    return Finding(Status.UNKNOWN, said, (newest,))

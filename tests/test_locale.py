@@ -47,8 +47,8 @@ PLACEHOLDER = re.compile(r"\{\w*\}")
 def templates() -> frozenset[str]:
     """Every text of ours that can be said in another language: constants only, for an f-string has no template."""
     found = set(QUESTIONS.values()) | set(LINKS.values()) | set(STATUSES.values()) | set(ANSWERS.values())
-    folders = ((ROOT / "diagnose" / "render").glob("*.py"), (ROOT / "checks").glob("*.py"))
-    for file in (*folders[0], *folders[1], ROOT / "diagnose" / "model.py"):
+    folders = (ROOT / "diagnose" / "render", ROOT / "diagnose" / "model", ROOT / "checks")
+    for file in (file for folder in folders for file in folder.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 found |= set(_said(node))
@@ -69,8 +69,6 @@ def _said(call: ast.Call) -> Iterator[str]:
         yield from _constants(call.args[0])
     elif name in ("live_fault", "unseen", "healed"):  # the case, and what it is about, stand before the text
         yield from (text for argument in call.args[2:3] for text in _constants(argument))
-    elif name in ("unseen", "live_fault") and len(call.args) > 2:
-        yield from _constants(call.args[2])
 
 
 def _constants(node: ast.expr) -> Iterator[str]:
