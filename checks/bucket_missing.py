@@ -11,9 +11,8 @@ How to put it right
     Create the bucket under exactly this name, public, or correct the name in the code.
 
 When it is wrong
-    With an anon key a bucket that exists can look missing, because row-level security hides its settings; the live look
-    asks for an object instead, and there no policy hides the bucket. A "Bucket not found" at a public address after a
-    successful upload means a private bucket, and is not this fault.
+    With an anon key a bucket that exists can look missing, because policies hide its settings; the live look asks for an
+    object, from which none hides it. A "Bucket not found" at a public address after an upload means a private bucket.
 """
 
 import re

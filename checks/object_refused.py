@@ -30,10 +30,9 @@ from diagnose.model import (
     live_fault,
     not_applicable,
     passed,
-    unknown,
     unseen,
-    warned,
 )
+from diagnose.model.objects import judged, left_behind, takes, takes_no_picture, takes_no_such_size
 
 link = Link.UPLOAD
 because: tuple[str, ...] = ()
@@ -46,9 +45,8 @@ REASONS = (
     (re.compile(r"KeyAlreadyExists|Duplicate|already exists", re.I), "an object of that name is already there", "Use a new name (a uuid) for every upload, or upsert on purpose."),
     (re.compile(r"No content provided", re.I), "it has no content", "Send the picture's bytes, and a path that does not end in '/'."),
 )  # fmt: skip
-
-
-ANY = {"*", "*/*", "image/*"}
+TAKE = Remedy("Let the bucket take pictures", ("Allow image/jpeg, image/png and image/webp in the bucket's settings.",))
+REMOVE = Remedy("Remove the test object", ("Supabase dashboard, Storage: delete the object of this name.",), safe=False)
 
 
 def look(case: Case) -> Finding:
@@ -57,9 +55,13 @@ def look(case: Case) -> Finding:
     refusal = next((e for e in case.storage_refusals if reason(e)), None)
     if refusal is not None:
         return refused(case, refusal)
-    found = limited(case) or left_behind(written)
-    if found is not None:
-        return found
+    kinds, size, left = takes_no_picture(case), takes_no_such_size(case), left_behind(written)
+    if kinds is not None:
+        return judged(case, link, kinds, TAKE)
+    if size is not None:
+        return judged(case, link, size, Remedy("Send an object that Storage takes", (REASONS[0][2],)))
+    if left is not None:
+        return judged(case, link, left, REMOVE)
     if written is not None and written["written"] is False and reason(written):
         return refused(case, written)
     if isinstance(stored, Seen):
@@ -68,7 +70,10 @@ def look(case: Case) -> Finding:
         return not_applicable("there was nothing to upload")
     if written is not None and written["written"]:
         return passed("Storage took a picture, which was removed again", written)
-    return allowed(case)
+    bucket = case.best("live.bucket")
+    if bucket is None or not bucket["exists"] or bucket["created"] is None:  # its settings were not seen
+        return unseen(case, "live.bucket", "no answer of Storage about the object was seen")
+    return judged(case, link, takes(bucket), TAKE)
 
 
 def reason(e: Evidence) -> tuple[str, str] | None:
@@ -93,73 +98,3 @@ def refused(case: Case, e: Evidence) -> Finding:
         remedy=remedy,
         **values,
     )
-
-
-def limited(case: Case) -> Finding | None:
-    """The bucket's settings allow no picture at all, or none of the size of the attempt's."""
-    now = case.best("live.bucket")
-    kinds, limit = (now["mime_types"], now["size_limit"]) if now is not None else (None, None)
-    if now is not None and kinds and not any(str(k) in ANY or str(k).startswith("image/") for k in kinds):
-        remedy = Remedy(
-            "Let the bucket take pictures",
-            ("Allow image/jpeg, image/png and image/webp in the bucket's settings.",),
-        )
-        values = {"types": ", ".join(map(str, kinds))[:120]}
-        return live_fault(
-            case,
-            link,
-            "the bucket '{bucket}' takes no picture, only {types}",
-            now,
-            remedy=remedy,
-            bucket=now["bucket"],
-            **values,
-        )
-    size = next((e for e in case.of("upload.started") if isinstance(e["size"], int)), None)
-    if now is not None and size is not None and isinstance(limit, int) and size["size"] > limit:
-        remedy = Remedy("Send an object that Storage takes", (REASONS[0][2],))
-        return live_fault(
-            case,
-            link,
-            "the picture has {size} bytes and the bucket '{bucket}' takes {limit}",
-            now,
-            size,
-            remedy=remedy,
-            size=size["size"],
-            limit=limit,
-            bucket=now["bucket"],
-        )
-    return None
-
-
-def left_behind(written: Evidence | None) -> Finding | None:
-    """What was written to see, and was not seen to be removed."""
-    if written is None or written["removed"] is not False:
-        return None
-    return warned(
-        "no answer came to a test upload: '{path}' is left in the bucket '{bucket}' if it arrived"
-        if written["written"] is None
-        else "the test object '{path}' in the bucket '{bucket}' was not seen to be removed",
-        written,
-        remedy=Remedy(
-            "Remove the test object", ("Supabase dashboard, Storage: delete the object of this name.",), safe=False
-        ),
-        path=written["path"],
-        bucket=written["bucket"],
-    )
-
-
-def allowed(case: Case) -> Finding:
-    """What the settings leave open; the attempt's picture is not known well enough where they limit anything."""
-    now = case.best("live.bucket")
-    if now is None or not now["exists"] or now["created"] is None:  # its settings were not seen
-        return unseen(case, "live.bucket", "no answer of Storage about the object was seen")
-    kinds, limit = now["mime_types"], now["size_limit"]
-    if limit is not None or (kinds and not ANY.intersection(map(str, kinds))):
-        types = ", ".join(map(str, kinds))[:120] if kinds else "any type"
-        return unknown(
-            "the bucket '{bucket}' takes {types} of at most {limit} bytes; the picture was not seen",
-            bucket=now["bucket"],
-            types=types,
-            limit="any number" if limit is None else limit,
-        )
-    return passed("the bucket '{bucket}' takes pictures of any type and size", now, bucket=now["bucket"])

@@ -13,8 +13,7 @@ How to put it right
     Raise `client_max_body_size` and `proxy_read_timeout` (or their like) above the largest picture and fal's time.
 
 When it is wrong
-    A backend that answers in HTML or without a body itself, or that never sets CORS headers; its access line with the
-    same status then rules this out.
+    A backend that answers so itself, or never sets CORS headers; its access line with the same status rules this out.
 """
 
 import re

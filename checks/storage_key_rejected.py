@@ -3,8 +3,7 @@
 What it looks at
     Storage's message (`Invalid Compact JWS`, `signature verification failed`, `"exp" claim timestamp check failed`
     and their like), `Invalid API key` of the gateway, and a 401 on the backend's own database calls. With a live look:
-    what Storage answers to the key in the settings when it is asked for its buckets, and whether that key is expired
-    or cut by its own text.
+    what Storage answers to the key in the settings, and whether that key is expired or cut by its own text.
 
 Why it matters
     A key that is expired, cut, or of another project cannot upload, however right everything else is. Storage says
@@ -20,7 +19,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import (
+from diagnose.model import (  # fmt: skip
     Case,
     Evidence,
     Finding,
@@ -61,16 +60,8 @@ def look(case: Case) -> Finding:
     if found is not None:
         return healed(found, taken, "Storage takes the key in the settings")
     if now is not None and now["accepted"] is False:
-        proof = (now, *expired(case))
-        return live_fault(
-            case,
-            link,
-            "Storage refuses the key in '{name}': {text}",
-            *proof,
-            remedy=REMEDY,
-            name=now["name"],
-            text=str(now["message"])[:120],
-        )
+        proof, said = (now, *expired(case)), {"name": now["name"], "text": str(now["message"])[:120]}
+        return live_fault(case, link, "Storage refuses the key in '{name}': {text}", *proof, remedy=REMEDY, **said)
     spoilt = spoiled(case) if taken is None else None
     if spoilt is not None:
         values = {"name": spoilt["name"], "file": spoilt["file"], "fault": spoilt["fault"]}
@@ -113,8 +104,5 @@ def spoiled(case: Case) -> Evidence | None:
 
 def expired(case: Case) -> tuple[Evidence, ...]:
     """What the settings say of the key."""
-    return tuple(
-        e
-        for e in case.of("env.setting")
-        if "SUPABASE" in e["name"].upper() and "KEY" in e["name"].upper() and e["fault"]
-    )[:1]
+    keys = (e for e in case.of("env.setting") if "SUPABASE" in e["name"].upper() and "KEY" in e["name"].upper())
+    return tuple(e for e in keys if e["fault"])[:1]

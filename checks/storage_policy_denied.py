@@ -61,7 +61,9 @@ def look(case: Case) -> Finding:
                 remedy=REMEDY,
                 text=refusal["message"],
             )
-            return healed(found, now if now and now["allowed"] else None, "the key in the settings may upload")
+            return healed(
+                found, now if now and now["allowed"] else None, "the key in the settings is allowed to upload"
+            )
     written = next((e for e in case.of("live.written") if e["written"] is False and DENIED in str(e["message"])), None)
     denied = written or (now if now is not None and now["allowed"] is False else None)
     if denied is not None:
@@ -71,7 +73,7 @@ def look(case: Case) -> Finding:
     if case.sent_images == ():
         return not_applicable("there was nothing to upload")
     if now is not None and now["allowed"]:
-        return passed("the key may upload to '{bucket}'", now, bucket=now["bucket"])
+        return passed("the key is allowed to upload to '{bucket}'", now, bucket=now["bucket"])
     return unseen(case, "live.upload", "no answer of Storage about its policies was seen")
 
 
