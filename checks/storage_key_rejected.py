@@ -19,7 +19,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import (  # fmt: skip
+from diagnose.model import (
     Case,
     Evidence,
     Finding,

@@ -236,6 +236,12 @@ def test_what_answered_in_time_is_shown_beside_what_did_not(system: Living, tmp_
     assert (code, found["bucket_missing"], found["backend_down"], found["fal_key_rejected"]) == (3, "pass", "unknown", "unknown")  # fmt: skip
 
 
+@pytest.mark.parametrize("deadline", ["0", "-1", "nan", "inf", "1e9", "soon"])
+def test_a_deadline_is_a_number_of_seconds(deadline: str, tmp_path: Path) -> None:
+    done = run("checklist", "--backend-url", closed(), "--deadline", deadline, cwd=tmp_path)
+    assert done.returncode == 2 and "--deadline" in done.stderr
+
+
 # --- interrupts -------------------------------------------------------------------------------------------------------
 
 

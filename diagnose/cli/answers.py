@@ -121,7 +121,7 @@ def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--deadline",
-            type=click.FloatRange(min=0, min_open=True),
+            type=click.FloatRange(min=0, min_open=True, max=3600),
             default=10.0,
             show_default=True,
             metavar="SECONDS",
@@ -231,6 +231,8 @@ def _wish(options: dict[str, Any]) -> Wish | None:
         write=options["probe_upload"],
         source=tuple(Path(folder) for folder in options["source"]),
     )
+    if not options["deadline"] > 0:  # "nan" is in every range
+        raise click.BadParameter("it is a number of seconds", param_hint="--deadline")
     if wish.write and not wish.live:
         raise click.UsageError("--probe-upload needs the key of the environment: add --live")
     for name, url in (("--backend-url", wish.backend_url), ("--supabase-url", wish.supabase_url)):
