@@ -183,7 +183,7 @@ def test_with_the_network_gone_nothing_passes_and_nobody_is_blamed(gone: str, tm
         began = time.monotonic()
         args = ("--live", "--online", "--backend-url", url, "--deadline", "3")
         shown, code = answer(*args, cwd=tmp_path, env=env)
-        assert time.monotonic() - began <= 4
+        assert time.monotonic() - began < 12, "it hung; bench_live.py measures how long it takes"
     assert (code, shown["outcome"], shown["root"]) == (3, "undetermined", None)
     assert [state["status"] for state in shown["chain"]] == ["unknown"] * len(CHAIN)
     offline = {"environment_incomplete", "storage_key_role", "storage_project_mismatch"}  # answered without a network
@@ -204,7 +204,7 @@ def test_a_server_that_dribbles_is_not_waited_for(tmp_path: Path) -> None:
     with talking(dribble) as url:
         began = time.monotonic()
         shown, code = answer("--backend-url", url, "--supabase-url", url, "--deadline", "2", cwd=tmp_path)
-        assert time.monotonic() - began <= 3
+        assert time.monotonic() - began < 12, "it waited for what dribbles for a minute"
     assert code == 3 and not statuses(shown, "pass", "fail")
 
 
@@ -221,10 +221,10 @@ def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
 
 
 def test_the_time_is_the_slowest_answers_and_not_their_sum(system: Living, tmp_path: Path) -> None:
-    system.supabase.project = project(delay=1.0)
+    system.supabase.project = project(delay=2.0)
     began = time.monotonic()
     shown, _ = answer("--live", "--backend-url", system.backend_url, cwd=tmp_path, env=system.environment())
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 12, "the answers were waited for one after the other"
     assert statuses(shown)["bucket_missing"] == "pass"
 
 
