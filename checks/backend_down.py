@@ -2,11 +2,11 @@
 
 What it looks at
     `ERR_CONNECTION_REFUSED` in the browser's console; a backend that answered rules it out. With a live look: whether
-    the backend's address refuses the connection, speaks HTTP, and has a route that makes pictures.
+    the address refuses, speaks HTTP, answers more than 502 to 504, and has a route that makes pictures.
 
 Why it matters
-    A dead port refuses the connection. A 404 is not this fault: it means that somebody answered, though it can be
-    another program that took the port. `python main.py` starts nothing where main.py only declares the app.
+    A dead port refuses the connection. A 404 means that somebody answered, though it can be another program that took
+    the port. `python main.py` starts nothing where main.py only declares the app.
 
 How to put it right
     Start the backend, and compare its address with the one the frontend uses.
@@ -18,7 +18,7 @@ When it is wrong
 import re
 
 from diagnose.model import Case, Evidence, Finding, Link, Remedy, Witness, passed, unknown, unseen, warned
-from diagnose.model.running import is_of_backend, lacking_route
+from diagnose.model.running import is_of_backend, lacking_route, nothing_behind
 
 link = Link.DEPLOYMENT
 because: tuple[str, ...] = ()
@@ -30,14 +30,11 @@ REFUSED = re.compile(
 )
 START = ("Start the backend and wait for its start-up lines.", "Compare its address with the frontend's API address.")
 REMEDY = Remedy("Start the backend", START, command="uvicorn main:app --host 127.0.0.1 --port 8000")
-FREE = Remedy(
-    "Give the port back to the backend",
-    (
-        "See whether this program is meant to run there, and stop it if it is not.",
-        "Start the backend, and see that it stays; or give it another port, and the frontend that address.",
-    ),
-    safe=False,
+FREE_STEPS = (
+    "See whether this program is meant to run there, and stop it if it is not.",
+    "Start the backend, and see that it stays; or give it another port, and the frontend that address.",
 )
+FREE = Remedy("Give the port back to the backend", FREE_STEPS, safe=False)
 
 
 def look(case: Case) -> Finding:
@@ -60,6 +57,9 @@ def look(case: Case) -> Finding:
     answer = case.best("answer")
     if answer is not None and not answer["html"]:
         return passed("the backend answered", answer)
+    if now is not None and nothing_behind(now):
+        values = {"url": now["url"], "status": now["status"]}
+        return warned("{url} answers {status} to everything: nothing is behind it", now, remedy=REMEDY, **values)
     if now is not None:
         return passed("a backend answers at {url} now", now, url=now["url"])
     return unseen(case, "live.backend", "whether the backend listens can only be seen while it should run")

@@ -42,7 +42,7 @@ REFUSED = re.compile(
     r"Invalid Compact JWS|signature verification failed|claim timestamp check failed|base64url decode the signature"
     r"|JWS Protected Header|\"alg\"|\"nbf\"|Invalid API key|No API key|PGRST30[1-3]|JWT expired|jwt malformed|invalid signature", re.I,
 )  # fmt: skip
-SERVICE = re.compile(r"SUPABASE.*(?:SERVICE|SECRET)", re.I)
+SERVICE = re.compile(r"SUPABASE_(?!.*JWT).*(?:SERVICE|SECRET).*KEY", re.I)
 REMEDY = Remedy(
     "Replace the backend's Supabase service key",
     (

@@ -38,6 +38,15 @@ def look(case: Case) -> Finding:
     if len(named) < 2:
         return unknown("fewer than two of key, URL and picture name a project")
     first = named[0]
+    attempts = {n[0] for n in named if n[2].kind != "env.setting"}
+    settings = {n[0] for n in named if n[2].kind == "env.setting"}
+    if case.was_given("live") and len(attempts) == len(settings) == 1 and attempts != settings:
+        # each agrees with itself: whoever looks has another project than the backend had
+        return unknown(
+            "the attempt is of project '{a}' and the settings here are of '{b}': they are another backend's",
+            a=min(attempts),
+            b=min(settings),
+        )
     other = next((n for n in named if n[0] != first[0]), None)
     if other is None:
         return passed("key, URL and picture name the same project", first[2], named[-1][2])

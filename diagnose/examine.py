@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diagnose import case_file, normalise
+from diagnose import case_file, mask, normalise
 from diagnose.errors import NothingReadable
 from diagnose.model import Case, Profile
 
@@ -90,7 +90,15 @@ def _look(
     known = environment.Environment()
     if wish.live:
         known = environment.of_this_process(Path.cwd(), bundle.settings_files)
-    looked = live.at(targets.targets(wish, case, known, os.environ), looking.until, looking.told)
+    found = targets.targets(wish, case, known, os.environ)
+    mask.remember(*(setting.value for setting in known.settings if "URL" not in setting.name.upper()))
+    if wish.live and found.storage is None:
+        bundle.notes.append(
+            f"--live: no SUPABASE_URL stands in the environment, {', '.join(environment.FILES[:2])} or beside"
+        )
+    elif wish.live and found.storage_key is None:
+        bundle.notes.append("--live: no Supabase key stands where SUPABASE_URL does, so Storage was asked without one")
+    looked = live.at(found, looking.until, looking.told)
     bundle.common += [*known.evidence, *looked.evidence]
     bundle.given.add("live")
     entry = backend.last_entry(looked.evidence)

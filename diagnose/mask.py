@@ -187,7 +187,26 @@ def text(value: str) -> str:
     return _remembered(value) if len(value) < _SHORT else _rewritten(value)
 
 
+_KNOWN: set[str] = set()
+
+
+def remember(*secrets: str) -> None:
+    """Mask these wherever they appear from now on, whatever they look like: they are in use in this very process."""
+    for secret in secrets:
+        parts = [secret.strip().strip("\"'"), *re.split(r"[.:\s\"']+", secret)]
+        _KNOWN.update(part for part in parts if len(part) >= 12 and _unlike_word(part))
+    _remembered.cache_clear()
+
+
 def _rewritten(value: str) -> str:
+    value = _by_form(value)
+    for secret in sorted(_KNOWN, key=len, reverse=True) if _KNOWN else ():
+        if secret in value:
+            value = value.replace(secret, _pseudonym("key", secret))
+    return value
+
+
+def _by_form(value: str) -> str:
     lower = value.lower()
     for rule in _RULES:
         if any(hint in lower for hint in rule.hints) or (not rule.hints and len(value) >= 72):

@@ -31,7 +31,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "generator": frozenset({"generator", "model", "selection", "errors", "profile", "schema", "mask", "fingerprint"}),
     "render": frozenset({"render", "model", "mask", "errors"}),
     "case_file": frozenset({"profile", "mask", "model", "errors"}),
-    "examine": frozenset({"collect", "live", "normalise", "case_file", "model", "errors"}),
+    "examine": frozenset({"collect", "live", "normalise", "case_file", "mask", "model", "errors"}),
     "serve": frozenset(
         {"collect", "normalise", "explain", "registry", "render", "generator", "profile", "model", "errors"}
     ),

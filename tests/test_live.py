@@ -495,3 +495,83 @@ def test_the_own_key_is_not_sent_to_an_address_of_a_given_file(system: Living, t
         env = system.environment(SUPABASE_URL=None)
         run("checklist", "their.env", "--live", "--backend-url", system.backend_url, cwd=tmp_path, env=env)
     assert seen and not any(b"apikey" in heard.lower() or b"authorization" in heard.lower() for heard in seen)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "public/../../../victim/x/y.png",
+        "%2e%2e/%2e%2e/%2e%2e/functions/v1/charge",
+        "../u/face/a.png",
+        "public/%252e%252e/a.png",
+    ],
+)
+def test_a_path_of_the_evidence_leads_nowhere_else(path: str, system: Living, tmp_path: Path) -> None:
+    """Old clients really upload such paths; asked about with the user's key they would reach another place."""
+    (tmp_path / "backend.log").write_text(
+        f'INFO:httpx:HTTP Request: POST {system.storage_url}/storage/v1/object/{path} "HTTP/1.1 400 Bad Request"\n'
+        f"INFO:main:   Init Image URL: YES ({system.storage_url}/storage/v1/object/public/{path})\n"
+        'INFO:httpx:HTTP Request: POST https://fal.run/fal-ai/flux/schnell "HTTP/1.1 200 OK"\n',
+        encoding="utf-8",
+    )
+    state = system.supabase.snapshot()
+    answer("backend.log", "--live", "--backend-url", system.backend_url, cwd=tmp_path, env=system.environment())
+    assert system.supabase.snapshot() == state and not system.supabase.objects
+    posted = [asked for method, asked in system.requests["storage"] if method != "GET"]
+    assert all("/object/upload/sign/" in asked or "/object/list" in asked for asked in posted), posted
+    assert not any("charge" in asked or "victim" in asked for _, asked in system.requests["storage"])
+
+
+def test_a_secret_that_is_no_key_is_sent_to_nobody(system: Living, tmp_path: Path) -> None:
+    env = system.environment(
+        SUPABASE_JWT_SECRET="super-secret-jwt-token-with-32-characters", SUPABASE_AUTH_EXTERNAL_GOOGLE_SECRET="GOCSPX-1"
+    )
+    shown, _ = answer("--live", "--backend-url", system.backend_url, cwd=tmp_path, env=env)
+    assert statuses(shown)["storage_key_rejected"] == "pass" and "SUPABASE_SERVICE_KEY" in json.dumps(shown["findings"])
+
+
+def test_the_own_key_stays_with_the_own_address(system: Living, tmp_path: Path) -> None:
+    """An unpacked folder of evidence, in which somebody looks: its .env names an address, and the key is one's own."""
+    seen: list[bytes] = []
+
+    def listen(one: socket.socket) -> None:
+        seen.append(one.recv(65536))
+        one.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with talking(listen) as stranger:
+        (tmp_path / ".env").write_text(f"SUPABASE_URL={stranger}\n")
+        run(
+            "checklist",
+            ".",
+            "--live",
+            "--backend-url",
+            system.backend_url,
+            cwd=tmp_path,
+            env=system.environment(SUPABASE_URL=None),
+        )
+    assert not any(b"apikey" in heard.lower() or b"authorization" in heard.lower() for heard in seen)
+
+
+def test_a_key_that_no_server_takes_as_it_stands_does_not_pass(system: Living, tmp_path: Path) -> None:
+    key = keys.supabase_key("service_role", None)
+    for spoilt in (f'"{key}"', f"Bearer {key}", f"{key}\n", f"{key} "):
+        env = system.environment(SUPABASE_SERVICE_KEY=spoilt)
+        shown, _ = answer("--live", "--backend-url", system.backend_url, cwd=tmp_path, env=env)
+        assert statuses(shown)["storage_key_rejected"] != "pass" and statuses(shown)["environment_incomplete"] == "warn"
+
+
+def test_an_object_that_could_not_be_removed_is_named(tmp_path: Path) -> None:
+    with black_hole() as hole:
+        env = {"SUPABASE_URL": hole, "SUPABASE_SERVICE_KEY": keys.supabase_key("service_role", None)}
+        done = run(
+            "checklist", "--live", "--probe-upload", "--backend-url", hole, "--deadline", "3", cwd=tmp_path, env=env
+        )
+    assert done.stderr.count("diagnose-probe-") == 1 and "<uuid>" not in done.stderr
+
+
+def test_a_saved_case_does_not_replace_its_evidence(cases: Mapping[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "prompt_log.json"
+    file.write_bytes((cases["sound"] / "prompt_log.json").read_bytes())
+    before = file.read_bytes()
+    done = run("collect", "prompt_log.json", "-o", "prompt_log.json", cwd=tmp_path)
+    assert done.returncode == 2 and file.read_bytes() == before

@@ -385,7 +385,7 @@ def test_a_reloaded_worker_is_new(folder: Path) -> None:
         time.sleep(2.5)
         (folder / "main.py").write_text(APP + "\n# changed\n")
         until = time.monotonic() + 20
-        while seen(url).says("backend_stale").status != "pass":
+        while seen(url).says("backend_stale").status == "warn":  # within the margin of its start it is unknown
             assert time.monotonic() < until
             time.sleep(0.3)
 

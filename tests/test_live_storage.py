@@ -357,7 +357,7 @@ def test_with_its_database_down_only_storage_is_blamed(world: World) -> None:
 def test_an_outage_of_uploads_alone_is_seen_by_writing(world: World) -> None:
     world.now(outage=Outage(500, "InternalError", "Internal", "Internal Server Error"))
     assert look_at(world).faults == set()
-    seen = look_at(world, write=True)
+    seen = look_at(world, write="diagnose-probe-0.png")
     assert (seen.faults, seen.root) == ({"storage_unavailable"}, "storage_unavailable")
     assert seen.of("live.written")["written"] is False
 
@@ -453,7 +453,7 @@ def test_a_server_that_misbehaves_neither_passes_nor_raises(how: str) -> None:
                 time.sleep(0.1)
 
     with talking(answer) as url:
-        seen = at(Targets(storage=url, storage_key=key(), write=True), seconds=2.5)
+        seen = at(Targets(storage=url, storage_key=key(), write="diagnose-probe-0.png"), seconds=2.5)
     assert seen.faults <= {"storage_unavailable", "object_refused"}
     assert "bucket_missing" not in seen.faults
     assert not [f.check for f in seen.diagnosis.findings if f.status is Status.PASS]
@@ -466,7 +466,9 @@ def test_nobody_is_blamed_where_nobody_answers() -> None:
     with black_hole() as hole:
         for url in (closed(), hole, "https://nowhere.invalid", "nonsense", "http://[::"):
             picture = Picture(f"{url}/storage/v1/object/public/public/{PATH}", "public", PATH)
-            seen = at(Targets(storage=url, storage_key=key(), picture=picture, write=True), seconds=2.2)
+            seen = at(
+                Targets(storage=url, storage_key=key(), picture=picture, write="diagnose-probe-0.png"), seconds=2.2
+            )
             assert seen.root is None and seen.faults <= {"object_refused"}, url
             assert {e.kind for e in seen.evidence} <= {"live.silent", "live.written"}, url
             assert not [f.check for f in seen.diagnosis.findings if f.status is Status.PASS]
@@ -647,7 +649,7 @@ def test_a_server_that_echoes_the_key_shows_it_to_nobody() -> None:
         return JSONResponse(body, 400)
 
     with serve(echo) as url:
-        seen = at(Targets(storage=url, storage_key=key(), write=True))
+        seen = at(Targets(storage=url, storage_key=key(), write="diagnose-probe-0.png"))
     assert seen.root == "storage_key_rejected" and SERVICE[-20:] not in repr(seen.diagnosis)
 
 
@@ -655,7 +657,7 @@ def test_a_server_that_echoes_the_key_shows_it_to_nobody() -> None:
 
 
 def test_what_is_written_is_fetched_and_removed(world: World) -> None:
-    seen = look_at(world, write=True)
+    seen = look_at(world, write="diagnose-probe-0.png")
     written = seen.of("live.written")
     assert (written["written"], written["fetchable"], written["removed"]) == (True, True, True)
     assert not world.store.objects and not seen.faults
@@ -663,7 +665,7 @@ def test_what_is_written_is_fetched_and_removed(world: World) -> None:
 
 
 def test_without_a_key_nothing_is_written(world: World) -> None:
-    assert not [e for e in look_at(world, None, write=True).evidence if e.kind == "live.written"]
+    assert not [e for e in look_at(world, None, write="diagnose-probe-0.png").evidence if e.kind == "live.written"]
     assert {method for method, _ in world.seen} == {"GET"}
 
 
@@ -677,20 +679,20 @@ def test_without_a_key_nothing_is_written(world: World) -> None:
 )
 def test_what_writing_finds(bucket: Bucket, wanted: set[str], world: World) -> None:
     world.now(buckets={"public": bucket})
-    assert look_at(world, write=True).faults == wanted
+    assert look_at(world, write="diagnose-probe-0.png").faults == wanted
     assert not world.store.objects
 
 
 def test_an_object_that_could_not_be_removed_is_named(world: World) -> None:
     world.now(buckets={"public": Bucket(policies=frozenset({"insert"}))})
-    seen = at(Targets(storage=world.url, storage_key=key(ANON), write=True))
+    seen = at(Targets(storage=world.url, storage_key=key(ANON), write="diagnose-probe-0.png"))
     [(_, path)] = world.store.objects
     assert seen.status("object_refused") == "warn" and path in seen.says("object_refused")
     assert seen.of("live.written")["removed"] is False
 
 
 def test_nothing_is_written_without_the_time_to_remove_it(world: World) -> None:
-    seen = at(Targets(storage=world.url, storage_key=key(), write=True), seconds=1.0)
+    seen = at(Targets(storage=world.url, storage_key=key(), write="diagnose-probe-0.png"), seconds=1.0)
     assert not world.store.objects and "no time" in str((seen.silent("live.written") or {"reason": ""})["reason"])
 
 
@@ -709,7 +711,7 @@ def test_what_arrived_without_an_answer_is_removed(world: World) -> None:
         await world.store.app(scope, receive, swallow if probe else send)
 
     with running(deaf) as url:
-        seen = at(Targets(storage=url, storage_key=key(), write=True), seconds=5)
+        seen = at(Targets(storage=url, storage_key=key(), write="diagnose-probe-0.png"), seconds=5)
     assert not world.store.objects and seen.of("live.written")["removed"] is True
 
 
@@ -758,7 +760,7 @@ def test_a_look_at_the_same_world_names_the_same_root(fault: faults.Fault, on_st
     assert healed.root == seen.root
     lines = {"bucket_missing", "bucket_private", "storage_key_rejected", "storage_policy_denied", "storage_unavailable"}
     if fault.check in lines:
-        assert "repeat the generation" in healed.says(fault.check), healed.says(fault.check)
+        assert "looked at from here" in healed.says(fault.check), healed.says(fault.check)
         assert healed.diagnosis.root is not None and healed.diagnosis.root.status is Status.FAIL
 
 
@@ -871,7 +873,7 @@ HOSTILE: tuple[Any, ...] = (
 @pytest.mark.parametrize("one", range(len(HOSTILE)))
 def test_no_answer_makes_it_raise(one: int) -> None:
     targets = Targets(
-        storage="http://127.0.0.1:9", storage_key=key(), picture=Picture(HOSTED, "public", PATH), write=True,
+        storage="http://127.0.0.1:9", storage_key=key(), picture=Picture(HOSTED, "public", PATH), write="diagnose-probe-0.png",
         stranger=addressed("https://images.example/x"), stranger_allowed=True,
     )  # fmt: skip
     for two in range(len(HOSTILE)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from diagnose.live.targets import Wish
 
 EXPECTED = click.Choice(["image-to-image", "text-to-image"])
+KINDS = ("prompt_log", "backend_log", "response", "request", "har", "console", "source")
 WHERE = ("prompt_log.json", "backend/prompt_log.json")
 
 
@@ -197,6 +199,9 @@ def collect(output: Path, **options: Any) -> None:
 
     if options["every"]:
         raise click.UsageError("a case is one generation; choose it with --entry, --at or --match instead of --all")
+    given = [*options["paths"], *(name for kind in KINDS for name in options[kind])]
+    if any(output.exists() and Path(name).exists() and output.samefile(name) for name in given):
+        raise click.BadParameter(f"'{output}' is evidence itself and is not overwritten", param_hint="--output")
     profile = profile_of(options["profile_name"])
     wish = _wish(options)
     examined = _examined(_gatherer(options, profile, wish), profile, wish, options)
@@ -228,7 +233,7 @@ def _wish(options: dict[str, Any]) -> Wish | None:
         live=options["live"],
         online=options["online"],
         allowed=frozenset(host.lower() for host in options["allow_host"]),
-        write=options["probe_upload"],
+        write=f"diagnose-probe-{uuid.uuid4()}.png" if options["probe_upload"] else None,
         source=tuple(Path(folder) for folder in options["source"]),
     )
     if not options["deadline"] > 0:  # "nan" is in every range
@@ -245,8 +250,7 @@ def _gatherer(options: dict[str, Any], profile: Profile, wish: Wish | None) -> C
     """Collects what the command line names; where it names nothing, what stands in the usual places."""
     from diagnose import collect
 
-    kinds = ("prompt_log", "backend_log", "response", "request", "har", "console", "source")
-    named = [(kind, Path(name)) for kind in kinds for name in options[kind]]
+    named = [(kind, Path(name)) for kind in KINDS for name in options[kind]]
     paths = options["paths"]
 
     def gather() -> Bundle:
@@ -288,7 +292,7 @@ def _examined(
     if wish is None:
         return examine.examine(bundle, profile, selector, options["every"])
     if wish.write:
-        said = "--probe-upload: one object, diagnose-probe-<uuid>.png, is written to the bucket and removed again"
+        said = f"--probe-upload: one object, {wish.write}, is written to the bucket and removed again"
         click.echo(said, err=True)
     with progress() as told:
         looking = examine.Looking(wish, began + options["deadline"], told)
@@ -331,7 +335,7 @@ def _notes(case: Case, examined: examine.Examined, options: dict[str, Any]) -> l
     notes = case_file.notes(case)
     if options["verbose"] or not examined.readable:
         return notes
-    return [note for note in notes if "ticket" in note or "were read" in note]
+    return [note for note in notes if "ticket" in note or "were read" in note or note.startswith("--live")]
 
 
 def _worst(code: Exit) -> int:

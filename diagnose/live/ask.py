@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from diagnose import mask
 
@@ -110,6 +111,8 @@ class Asker:
     ) -> Reply:
         import httpx
 
+        if wanders(urlsplit(url).path):
+            return Silence("forbidden", "it was not asked: its path leads out of its place")
         left = min(self.seconds, self.until - began)
         if left <= 0:
             return Silence("late", "there was no time left to ask")
@@ -123,7 +126,7 @@ class Asker:
                     return address
                 url, host = address
                 headers["Host"] = host
-                extensions["sni_hostname"] = host
+                extensions["sni_hostname"] = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
             client = self._client(url)
             with client.stream(
                 method,
@@ -227,6 +230,12 @@ def origin(url: str) -> tuple[str, str, int] | None:
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return None
     return parts.scheme.lower(), parts.hostname.lower().rstrip("."), port or (443 if parts.scheme == "https" else 80)
+
+
+def wanders(path: str) -> bool:
+    """Whether a path has a step that clients and servers resolve: it would be sent to another place than it names."""
+    plain = unquote(unquote(path)).replace("\\", "/")
+    return any(step in (".", "..") for step in plain.split("/"))
 
 
 def is_loopback(host: str) -> bool:

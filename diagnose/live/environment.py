@@ -43,7 +43,7 @@ class Setting:
     value: str = field(repr=False)
     file: str
     home: str = ""
-    """Whose it is: the variables and the usual files are one's own; a file that was given is nobody's but its own."""
+    """The file it stands in, or the process's variables: a key and an address belong together where they share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class Environment:
 
 
 def read(variables: Mapping[str, str], given: Sequence[Path], folder: Path) -> Environment:
-    """The variables, then the files that were given, then those in the usual places; given files are evidence already."""
+    """The variables, then the files in the usual places, then those that were given, which are evidence already."""
     found: list[Setting] = []
     for name, value in sorted(variables.items()):
         if is_ours(name):
-            found.append(Setting(name, value, VARIABLES))
+            found.append(Setting(name, value, VARIABLES, VARIABLES))
     shown: list[Evidence] = list(told(variables, VARIABLES))
-    for path in given:
-        found += _values(path, path.name, home=_real(path))
     known = {_real(path) for path in given}
-    for place, path in _files(folder, known):
-        found += _values(path, place)
-        shown += settings.read(_text(path), place)
+    for place, path in _files(folder, frozenset()):
+        found += _values(path, place, home=_real(path))
+        shown += settings.read(_text(path), place) if _real(path) not in known else []
+    for path in given:  # one's own settings win over those that were handed in
+        found += _values(path, path.name, home=_real(path))
     return Environment(tuple(found), tuple(shown))
 
 

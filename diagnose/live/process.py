@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from diagnose.live.ask import Silence, origin
 
 MAX_LISTENERS = 64
+_SECRET = re.compile(r"(--?[\w-]{0,40}(?:pass|passwd|password|pwd|token|secret|key)[ =]|\s-[kp][ =]?)\S+", re.I)
+"""What an option of a command holds that is nobody else's business."""
 MAX_COMMAND = 300
 _ANYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")  # noqa: S104 - compared, not bound
 _HERE = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
@@ -59,7 +61,7 @@ class Process:
     @property
     def line(self) -> str | None:
         """Its command in one line."""
-        return " ".join(self.command)[:MAX_COMMAND] if self.command else None
+        return _SECRET.sub(r"\1<hidden>", " ".join(self.command))[:MAX_COMMAND] if self.command else None
 
 
 @dataclass(frozen=True, slots=True)

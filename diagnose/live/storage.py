@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies
 
 from diagnose import mask
 from diagnose.live.ask import Answer, Asker, Silence
@@ -31,6 +32,7 @@ PIXEL = base64.b64decode(
 )
 """The smallest picture that every decoder opens."""
 WRITE_SECONDS = 12.0
+NO_TIME = "there was no time left to write, and to remove it again"
 _LEAST = 2.0
 """Seconds without which nothing is written: it could not be removed again."""
 _VERSION = re.compile(r"v?\d+\.\d+(?:\.\d+)?[\w.+-]{0,30}")
@@ -107,8 +109,9 @@ def _keyed(targets: Targets, asker: Asker, url: str, key: Key, nobody: str) -> I
     if picture is not None:
         own = object_url(url, "object/info/authenticated", picture.bucket, picture.path)
         yield Question("storage own object", lambda: asker.get(own, headers))
-    if targets.write:
-        yield Question("storage write", lambda: _write(asker, url, headers, bucket), WRITE_SECONDS)
+    name = targets.write
+    if name is not None:
+        yield Question("storage write", lambda: _write(asker, url, headers, bucket, name), WRITE_SECONDS)
 
 
 def _headers(key: Key) -> dict[str, str]:
@@ -125,15 +128,14 @@ class Written(NamedTuple):
     delete: object
 
 
-def _write(asker: Asker, url: str, headers: Mapping[str, str], bucket: str) -> Written | Silence:
+def _write(asker: Asker, url: str, headers: Mapping[str, str], bucket: str, path: str) -> Written | Silence:
     """Writes, fetches and removes one object. Each has its share of the time, so that there is some left to remove."""
     began = time.monotonic()
     left = min(WRITE_SECONDS, asker.until - began)
     if left < _LEAST:
-        return Silence("late", "there was no time left to write, and to remove it again")
+        return Silence("late", NO_TIME)
     done = threading.Event()
     atexit.register(done.wait, left)  # whoever interrupts the look leaves no object behind
-    path = f"diagnose-probe-{uuid.uuid4()}.png"
     place = object_url(url, "object", bucket, path)
     post = fetch = delete = None
     # connections of its own: those of the look are given back at its end, which can come in the middle
@@ -214,7 +216,7 @@ def _regular(reply: object) -> bool:
     if said is not None:
         return bool(said.code) and not said.of_key and not _server_error(reply)
     row = reply.fields if isinstance(reply, Answer) and reply.status == 200 else {}
-    return _listed(reply) is not None or isinstance(row.get("public"), bool)
+    return bool(_listed(reply)) or isinstance(row.get("public"), bool)
 
 
 # --- evidence ---------------------------------------------------------------------------------------------------------
@@ -337,7 +339,11 @@ def _unheard(targets: Targets, answers: Answers, url: str, where: str, reply: ob
 
 
 def _network(targets: Targets, answers: Answers, here: bool) -> bool:
-    reach = {"backend": targets.backend, "fal": targets.fal_api or targets.fal_schemas}
+    reach = {"fal": targets.fal_api or targets.fal_schemas}
+    if here:
+        reach["backend"] = targets.backend  # one on a local network says nothing of the internet
+    elif getproxies():
+        return False  # who refused can have been the proxy
     return any(
         isinstance(reply, Answer) and (place := reach.get(name.partition(" ")[0])) and is_here(place) == here
         for name, reply in answers.by_name.items()
@@ -350,6 +356,11 @@ def _network(targets: Targets, answers: Answers, here: bool) -> bool:
 def _key(key: Key, answers: Answers, url: str) -> Iterator[Evidence]:
     """`GET /bucket` looks at the key before anything else; `info`, `exists` and `download` of a public bucket do not."""
     reply, where = answers["storage key"], f"GET {url}/storage/v1/bucket"
+    if key.altered:
+        yield silent(
+            "live.key", where, Silence("unsendable", f"'{key.name}' was tried without what stands around its key")
+        )
+        return
     said, gateway = _said(reply), _by_gateway(reply)
     refused = gateway is not None or (said is not None and said.of_key)
     if not refused and _listed(reply) is None:
@@ -546,8 +557,15 @@ def _stranger(targets: Targets, answers: Answers) -> Iterator[Evidence]:
 
 def _written(targets: Targets, reply: object, url: str) -> Evidence:
     """What became of the object that was written; what was not answered can stand there all the same."""
+    place = f"POST {url}/storage/v1/object/{targets.bucket}"
+    if isinstance(reply, Silence) and reply.cause in ("late", "interrupted") and reply.reason != NO_TIME:
+        # how far it came is not known, so what is known is its name
+        lost = {"bucket": targets.bucket, "path": targets.write, "written": None, "fetchable": None, "removed": False}
+        return Evidence(
+            "live.written", place, Witness.OBSERVED, {**lost, "status": None, "message": None, "code": None}
+        )
     if not isinstance(reply, Written):
-        return _none("live.written", f"POST {url}/storage/v1/object/{targets.bucket}", reply)
+        return _none("live.written", place, reply)
     posted, fetched, deleted = _said(reply.post), _said(reply.fetch), _said(reply.delete)
     written = isinstance(reply.post, Answer) and reply.post.status == 200
     removed = isinstance(reply.delete, Answer) and reply.delete.status == 200

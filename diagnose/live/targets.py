@@ -12,12 +12,17 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from diagnose.collect import settings
-from diagnose.live.ask import is_loopback, origin
+from diagnose.live.ask import is_loopback, origin, wanders
 from diagnose.live.environment import Environment
 from diagnose.model import IMAGE_KEYS, Case, Evidence
 
-_SERVICE_KEYS = (r".*SUPABASE.*(SERVICE|SECRET).*", r".*SUPABASE.*(ANON|PUBLISHABLE).*", r".*SUPABASE.*KEY.*")
-"""Names of the key a backend uploads with, the likeliest first."""
+_SERVICE_KEYS = (
+    r"SUPABASE_(?:SERVICE|SECRET)(?:_ROLE)?_KEY",
+    r"SUPABASE_KEY",
+    r"(?!\w*(?:JWT|AUTH|EXTERNAL))\w*SUPABASE_\w*(?:SERVICE|SECRET)\w*KEY",
+    r"(?!\w*(?:JWT|AUTH|EXTERNAL))\w*SUPABASE_\w*(?:ANON|PUBLISHABLE)\w*KEY",
+)
+"""Names of the key a backend uploads with, the likeliest first; other secrets of a project are sent to nobody."""
 FAL_API = "https://api.fal.ai"
 """fal's platform API: models, and the history of an account's requests (fal facts, section 2.5)."""
 FAL_SCHEMAS = "https://fal.ai/api/openapi/queue/openapi.json"
@@ -34,8 +39,8 @@ class Wish:
     online: bool = False
     allowed: frozenset[str] = frozenset()
     """Hosts whose addresses in the evidence may be fetched."""
-    write: bool = False
-    """Whether one object may be written to the bucket, and removed again."""
+    write: str | None = None
+    """The name of the one object that is written to the bucket, and removed again."""
     source: tuple[Path, ...] = ()
     """Folders that the user says are the backend's source."""
 
@@ -52,6 +57,8 @@ class Key:
     name: str
     text: str = field(repr=False)
     role: str | None
+    altered: bool = False
+    """Whether something stood around it: as it is in the settings, no server takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class Targets:
     models: tuple[str, ...] = ()
     requests: tuple[tuple[str, str], ...] = ()
     """(model, request id) of the case's calls to fal."""
-    write: bool = False
+    write: str | None = None
     source: tuple[Path, ...] = ()
 
 
@@ -139,7 +146,7 @@ def _key(name: str, value: str) -> Key:
     described: dict[str, Any] = settings.describe(name, value)
     text = value.strip().strip("\"'“”")
     text = text[7:].strip() if text.lower().startswith("bearer ") else text
-    return Key(name, text, described["role"])
+    return Key(name, text, described["role"], altered=text != value)
 
 
 def _tried(case: Case, storage: str | None) -> str | None:
@@ -147,19 +154,20 @@ def _tried(case: Case, storage: str | None) -> str | None:
     home = origin(storage) if storage else None
     for e in case.of("storage.upload", "upload.started"):
         host = origin(f"http://{e['host']}") if e["host"] else None
-        if e["path"] and (host is None or home is None or host[1] == home[1]):
+        if e["path"] and not wanders(e["path"]) and (host is None or home is None or host[1] == home[1]):
             return str(e["path"])
     return None
 
 
 def _bucket(case: Case) -> str:
     seen = (e["bucket"] for e in case.of("storage.upload", "upload.started") if e["bucket"])
+    seen = (name for name in seen if "/" not in name and not wanders(name))
     return next(seen, None) or case.profile.bucket
 
 
 def _picture(case: Case, storage: str | None, tried: str | None) -> tuple[Picture | None, Evidence | None]:
     """The case's picture in the configured Storage; else the evidence of one that stands anywhere else."""
-    home = origin(storage) if storage else None
+    home, base = (origin(storage), urlsplit(storage).path) if storage else (None, "")
     stranger: Evidence | None = None
     for url, evidence in _addresses(case):
         where = origin(url)
@@ -170,9 +178,9 @@ def _picture(case: Case, storage: str | None, tried: str | None) -> tuple[Pictur
             continue
         path = urlsplit(url).path
         for route in ("/storage/v1/object/public/", "/storage/v1/object/sign/", "/storage/v1/object/"):
-            if route in path:
-                bucket, _, name = path.partition(route)[2].partition("/")
-                if bucket and name and ".." not in unquote(name).split("/"):
+            if path.startswith(base + route):
+                bucket, _, name = path.removeprefix(base + route).partition("/")
+                if bucket and name and not wanders(path):
                     return Picture(url, unquote(bucket), unquote(name), unquote(name) == tried), None
                 break
     return None, stranger

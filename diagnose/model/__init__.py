@@ -297,7 +297,7 @@ def healed(finding: Finding, now: Evidence | None, said: str) -> Finding:
     """A fault that the attempt met, and that is gone now: `said` tells what was seen instead."""
     if now is None:
         return finding
-    told = Message("{then} (then); now {now}: repeat the generation", {"then": finding.message, "now": Message(said)})
+    told = Message("{then} (then); looked at from here, {now} now", {"then": finding.message, "now": Message(said)})
     return replace(finding, message=told, evidence=(*finding.evidence, now))
 
 

@@ -6,7 +6,7 @@ Pure functions over evidence of the living system, for the check that says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -70,6 +70,8 @@ def _by_time(processes: Sequence[Evidence], source: Evidence) -> Iterator[Sign]:
         started, newest = max(
             ((s, p) for s, p in zip(starts, members, strict=True) if s is not None), key=lambda x: x[0]
         )
+        if modified - MARGIN <= started < modified:
+            continue
         values = {"pid": newest["pid"], "since": newest["since"], "file": source["file"], "changed": source["changed"]}
         if started + MARGIN < modified:
             said = Message("pid {pid} runs since {since}, and '{file}' was changed {changed}: the change is not running", values)  # fmt: skip
@@ -187,3 +189,10 @@ def lacking_route(case: Case, now: Evidence) -> str | None:
 def _form(path: str) -> re.Pattern[str]:
     """A route as a pattern, its parameters open."""
     return re.compile(re.sub(r"\\\{[^/]*?\\\}", "[^/]+", re.escape(path)) + "/?$")
+
+
+def nothing_behind(now: Evidence) -> bool:
+    """Whether every answer was that of a proxy which reaches nobody."""
+    statuses = now.fields.get("statuses")
+    given = set(map(str, statuses.values())) if isinstance(statuses, Mapping) else set()
+    return bool(given) and given <= {"502", "503", "504"}
