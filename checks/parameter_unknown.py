@@ -21,7 +21,7 @@ from diagnose.model import Case, Finding, Link, Remedy, passed, unknown, warned
 
 link = Link.PAYLOAD
 because: tuple[str, ...] = ()
-reads = ("fal_request.model", "fal_request")
+reads = ("fal_request.model", "fal_request", "fal_request.steps", "fal_request.cfg_scale")
 
 MEANT = {
     "image_strength": "strength",

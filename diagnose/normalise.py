@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose import schema
@@ -322,6 +322,44 @@ def _entry_model(entry: Mapping[str, Any]) -> str | None:
 
 
 _FLAGS = ("has_product_images", "has_face_image", "has_background_image")
+READS = (
+    "timestamp",
+    "generation_mode",
+    "request",
+    "fal_request",
+    *(f"request.{flag}" for flag in _FLAGS),
+    "request.num_product_images",
+    "request.image_url",
+    "request.has_image_url",
+    "request.request_format",
+    *(f"fal_request.{key}" for key in ("model", "image_url", "image_urls", "image", "strength", "image_strength")),
+    *(f"fal_request.{key}" for key in ("num_inference_steps", "guidance_scale")),
+    *("request_id", "outcome", "upload", "sent", "status", "fal_request_id"),
+)
+"""The fields of an entry from which its evidence is made, dotted; what another check reads, history keeps as it is."""
+
+
+def case_of_entry(value: Mapping[str, Any], valid: bool, profile: Profile) -> Case:
+    """The case of one nested entry alone, of which it is known whether it fits the schema."""
+    from diagnose.collect import Bundle
+
+    row = _Row(entry=prompt_log.Entry(0, dict(value)), entry_source="entry")
+    bundle = Bundle(given={"prompt_log"})
+    case = _case(row, bundle, profile, None)
+    evidence = [e for e in case.evidence if e.kind != "record.invalid"]
+    if not valid:
+        fields = {"pointer": "/", "message": "it does not fit the schema"}
+        evidence.append(Evidence("record.invalid", "entry#/0", Witness.FORECAST, fields))
+    return replace(case, evidence=tuple(evidence))
+
+
+def case_of_attempt(evidence: Sequence[Evidence], common: Sequence[Evidence], profile: Profile) -> Case:
+    """The case of one attempt of a backend's log; `common` is what the whole log tells."""
+    from diagnose.collect import Bundle
+    from diagnose.collect.attempts import Attempt
+
+    bundle = Bundle(given={"backend_log"}, common=list(common))
+    return _case(_Row(attempt=Attempt(evidence=list(evidence))), bundle, profile, None)
 
 
 def entry_evidence(entry: prompt_log.Entry, source: str) -> Iterator[Evidence]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 
@@ -70,8 +71,32 @@ def test_the_parts_of_a_log_cover_every_anchor_whatever_the_blocks(
     path.write_text((noise(300) + text) * 6, encoding="utf-8")
     for block in (20_000, 50_000, 200_000):
         monkeypatch.setattr(long_log, "BLOCK", block)
-        read = "".join(part.text for part in long_log.parts(path))
+        with path.open("rb") as file:
+            read = b"".join(stretch.data for stretch in long_log.stretches(file)).decode()
         assert read.count("https://fal.run/") == text.count("https://fal.run/") * 6
+
+
+@pytest.mark.parametrize("density", [0.0005, 0.002, 0.01, 0.2])
+@pytest.mark.parametrize("block", [1_000, 7_000, 1 << 22])
+def test_the_stretches_of_ranges_are_those_of_the_whole(
+    density: float, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = random.Random(5)
+    telling = b'INFO:x - "POST /api/generate-image HTTP/1.1" 200 OK\n'
+    lines = (
+        telling
+        if made.random() < density
+        else b"INFO:     GET /health %d\n" % made.randint(1, 10 ** made.randint(1, 40))
+        for _ in range(6000)
+    )
+    data = b"".join(lines)
+    monkeypatch.setattr(long_log, "LARGEST", 60_000)
+    monkeypatch.setattr(long_log, "BLOCK", block)
+    whole = list(long_log.stretches(io.BytesIO(data)))
+    assert sum(stretch.data.count(telling) for stretch in whole) == data.count(telling) > 0
+    for step in (5_000, 33_333, 100_000):
+        ranges = [s for at in range(0, len(data), step) for s in long_log.stretches(io.BytesIO(data), at, at + step)]
+        assert ranges == whole
 
 
 def test_places_in_a_long_log_name_the_byte_from_which_lines_are_counted(tmp_path: Path) -> None:

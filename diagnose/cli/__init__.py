@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from diagnose import __version__
-from diagnose.cli import answers, demo, pages, watch
+from diagnose.cli import answers, demo, history, pages, watch
 from diagnose.cli.terminal import complain, leave_quietly, safe
 from diagnose.errors import DiagnoseError, Exit
 
@@ -55,6 +55,7 @@ for command in (
     answers.latest_log,
     answers.checklist,
     watch.watch,
+    history.history,
     answers.collect,
     pages.explain_command,
     pages.checks_command,

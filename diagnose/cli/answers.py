@@ -137,8 +137,14 @@ def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("latest-log")
 @click.argument("file", required=False, metavar="[FILE|-]")
+@click.option(
+    "--at-offset",
+    type=click.IntRange(min=0),
+    metavar="BYTE",
+    help="The generation that begins at this byte, as `diagnose history` names it.",
+)
 @_shared
-def latest_log(file: str | None, **options: Any) -> None:
+def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
     """Explain the newest entry of a prompt log.
 
     FILE is prompt_log.json in any state, or a pasted ticket; `-` reads standard
@@ -149,7 +155,16 @@ def latest_log(file: str | None, **options: Any) -> None:
 
     profile = profile_of(options["profile_name"])
 
+    if at_offset is not None and any(options[name] is not None for name in ("entry", "at", "match")):
+        raise click.UsageError("--at-offset names one generation; --entry, --at and --match name another")
+    if at_offset is not None and file == "-":
+        raise click.UsageError("--at-offset needs a file")
+
     def gather() -> collect.Bundle:
+        if at_offset is not None:
+            from diagnose.collect import offset
+
+            return offset.gather(found_log(file, profile), at_offset)
         if file == "-":
             return collect.gather([], stdin=standard_input(), otherwise="prompt_log")
         return collect.gather([found_log(file, profile)], otherwise="prompt_log")

@@ -275,6 +275,16 @@ def _lines(bundle: Bundle, text: str, name: str) -> None:
     _add_log(bundle, text, name, only_if_recognised=True)
 
 
+def tells_of_entries(text: str) -> bool:
+    """Whether the beginning of a JSON document is a prompt log's, and none of this program's own."""
+    return bool(_ENTRY_MARK.search(text)) and _OWN_DOCUMENT not in text[:4096]
+
+
+def reads_like_log(text: str) -> bool:
+    """Whether the beginning of a file is a backend log's."""
+    return _OWN_DOCUMENT not in text[:4096] and _mostly_log(text)
+
+
 def _mostly_log(text: str) -> bool:
     lines = [line for line in text[:60000].split("\n") if line.strip()]
     marked = sum(1 for line in lines if _LOG_MARK.match(line))

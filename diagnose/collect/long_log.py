@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from diagnose.collect import backend_log
 from diagnose.collect.text import decode
@@ -15,13 +15,25 @@ LONG = 512 * 1024
 """Bytes from which a log is long."""
 WINDOW = 64 * 1024
 MAX_WINDOW = 64 * 1024 * 1024
-BLOCK = 16 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a stretch that are read at once."""
+REACH = 128
+"""Bytes that an anchor can have, rounded up."""
 AROUND = 12 * 1024
 """Bytes before and after an anchor that are read with it: an attempt's first lines stand before its first call."""
 _ANCHORS = re.compile(rb"fal\.run|POST /[^ \"\n]{0,80}?(?:generat|image|img|photo|picture|edit|render|create)")
 _ENDS = re.compile(rb"POST /[^ \"\n]{0,80}?(?:generat|image|img|photo|picture|edit|render|create)[^\n]*\n")
 NEWEST = 3
 """Requests before the end that are read: the newest may still be open, and its neighbour may reach into it."""
+
+
+class Stretch(NamedTuple):
+    """Lines of a log that stand one after another, as bytes."""
+
+    start: int
+    """Byte at which they begin."""
+    data: bytes
 
 
 class Part(NamedTuple):
@@ -60,41 +72,105 @@ def _tail(path: Path, size: int, window: int) -> tuple[Part, bool]:
     return Part(start + first, decode(data[first:last]).text), start == 0
 
 
-def parts(path: Path) -> Iterator[Part]:
-    """The stretches of a log that tell of pictures, in order; what lies between is passed over unread."""
-    with path.open("rb") as file:
-        offset, rest = 0, b""
-        while True:
-            block = file.read(BLOCK)
-            data = rest + block
-            if not data:
-                return
-            spans = list(_spans(data))
-            # the last stretch can go on in the next block
-            keep = len(data) if not block else max(0, min(spans[-1][0] if spans else len(data), len(data) - 2 * AROUND))
-            for start, end in spans:
-                if end <= keep or not block:
-                    yield Part(offset + start, decode(data[start:end]).text)
-            held = next((start for start, end in spans if end > keep), keep) if block else len(data)
-            if len(data) - held > 4 * BLOCK:  # one stretch without an end: read what there is
-                yield Part(offset + held, decode(data[held:]).text)
-                held = len(data)
-            rest, offset = data[held:], offset + held
-            if not block:
-                return
+def stretches(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+    """The stretches of a log that tell of pictures, in order; what lies between is passed over unread.
+
+    With `start` and `end`, those whose first anchor lies between them: the stretches of ranges that follow each other
+    are those of the whole. A stretch without an end is given in pieces of LARGEST bytes, each cut behind a line that
+    ends a request, where there is one.
+    """
+    from_byte = max(0, start - 2 * AROUND - REACH)
+    if from_byte:
+        file.seek(from_byte)
+    data, base = b"", from_byte  # what is held of the file, and where it begins
+    looked = from_byte  # anchors before this byte are known
+    foreign = -AROUND - 1  # where the stretch of the range before ends, as far as it is known
+    first = last = -1  # the stretch under way, without its lines' ends; none: -1
+    while True:
+        block = file.read(BLOCK)
+        data += block
+        limit = base + len(data) - (REACH if block else 0)
+        for at, to in _anchors(data, looked - base, limit - base):
+            at, to = base + at, base + to
+            if at < start or (first < 0 and at - AROUND <= foreign):
+                foreign = to + AROUND
+            elif first >= 0 and at - AROUND <= last:
+                last = to + AROUND
+            else:
+                if first >= 0:
+                    yield from _pieces(data, base, first, last)
+                if end is not None and at >= end:
+                    return
+                first, last = max(at - AROUND, 0, foreign), to + AROUND
+        looked = max(limit, looked)
+        while first >= 0 and last - first > LARGEST and base + len(data) - first > LARGEST:
+            piece = _piece(data, base, first)
+            yield piece
+            first = piece.start + len(piece.data)
+        if not block:
+            if first >= 0:
+                yield from _pieces(data, base, first, min(last, base + len(data)))
+            return
+        if first >= 0 and last + AROUND < limit:
+            yield from _pieces(data, base, first, last)
+            first, foreign = -1, last
+        if first < 0 and end is not None and limit >= end + AROUND:
+            return
+        keep = max(first, 0) if first >= 0 else looked - AROUND - REACH
+        keep = data.rfind(b"\n", 0, max(keep - base, 0)) + 1 if keep > base else 0
+        data, base = data[keep:], base + keep
+
+
+def _anchors(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where something tells of a picture, in order; plain searches, which are many times faster than one pattern."""
+    fal, post = data.find(b"fal.run", start), data.find(b"POST /", start)
+    while True:
+        at = min((found for found in (fal, post) if found >= 0), default=-1)
+        if at < 0 or at >= end:
+            return
+        match = _ANCHORS.match(data, at)
+        if match is not None:
+            yield match.span()
+        if at == fal:
+            fal = data.find(b"fal.run", at + 7)
+        else:
+            post = data.find(b"POST /", at + 6)
+
+
+def _pieces(data: bytes, base: int, first: int, last: int) -> Iterator[Stretch]:
+    while last - first > LARGEST:
+        piece = _piece(data, base, first)
+        yield piece
+        first = piece.start + len(piece.data)
+    yield _cut(data, base, first, last)
+
+
+def _cut(data: bytes, base: int, first: int, last: int) -> Stretch:
+    begin = data.rfind(b"\n", 0, first - base) + 1 if first > base else 0
+    end = data.find(b"\n", last - base)
+    end = len(data) if end < 0 else end + 1
+    return Stretch(base + begin, data[begin:end])
+
+
+def _piece(data: bytes, base: int, first: int) -> Stretch:
+    begin = data.rfind(b"\n", 0, first - base) + 1 if first > base else 0
+    window = data[begin : begin + LARGEST]
+    ends = [match.end() for match in _ENDS.finditer(window, len(window) // 2)]
+    end = ends[-1] if ends else window.rfind(b"\n") + 1 or len(window)
+    return Stretch(base + begin, window[:end])
 
 
 def _spans(data: bytes) -> Iterator[tuple[int, int]]:
     """Stretches around the anchors, joined where they touch, cut at line ends."""
     start = end = -1
-    for anchor in _ANCHORS.finditer(data):
+    for at, to in _anchors(data, 0, len(data)):
         if end < 0:
-            start, end = max(0, anchor.start() - AROUND), anchor.end() + AROUND
-        elif anchor.start() - AROUND <= end:
-            end = anchor.end() + AROUND
+            start, end = max(0, at - AROUND), to + AROUND
+        elif at - AROUND <= end:
+            end = to + AROUND
         else:
             yield _lines(data, start, end)
-            start, end = max(end, anchor.start() - AROUND), anchor.end() + AROUND
+            start, end = max(end, at - AROUND), to + AROUND
     if end >= 0:
         yield _lines(data, start, end)
 
@@ -114,9 +190,10 @@ def whole(path: Path, name: str) -> backend_log.BackendLog:
     attempts: list[backend_log.Attempt] = []
     common: list[Evidence] = []
     recognised = 0
-    for part in parts(path):
-        log = backend_log.read(part.text, _place(name, part.start))
-        attempts += log.attempts
-        common += log.common
-        recognised += log.recognised
+    with path.open("rb") as file:
+        for part in stretches(file):
+            log = backend_log.read(decode(part.data).text, _place(name, part.start))
+            attempts += log.attempts
+            common += log.common
+            recognised += log.recognised
     return backend_log.BackendLog(tuple(attempts), tuple(common), recognised)

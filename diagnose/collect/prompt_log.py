@@ -303,10 +303,10 @@ def _json_lines(source: text.Characters, size: int) -> PromptLog | None:
     entries: list[Entry] = []
     faults: list[Fault] = []
     lines = list(_lines(source.text))
-    if not lines or not isinstance(_line_value(lines[0][1]), dict):
+    if not lines or not isinstance(line_value(lines[0][1]), dict):
         return None
     for number, (start, line) in enumerate(lines):
-        value = _line_value(line)
+        value = line_value(line)
         byte, row = places.at(start)
         if isinstance(value, dict):
             entries.append(Entry(len(entries), value, byte, row))
@@ -323,7 +323,7 @@ def _cut_off(byte: int, size: int) -> Fault:
     return Fault("truncated", f"the file ends inside an entry, which begins at byte {byte}", size)
 
 
-def _line_value(line: str) -> object:
+def line_value(line: str) -> object:
     found = loose_json.strict_at(line, _past_space(line, 0))
     return found[0] if found is not None and not line[found[1] :].strip().strip(",") else None
 
@@ -382,7 +382,7 @@ def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
     if log.form == "json_lines":
         notes += ("JSON Lines read",)
     if text.has_mojibake(body):
-        mended = [_repaired(value) for value in nested]
+        mended = [repaired(value) for value in nested]
         if mended != nested:
             nested = mended
             notes += ("mojibake repaired",)
@@ -390,13 +390,13 @@ def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
     return log._replace(entries=entries, notes=tuple(dict.fromkeys(notes)))
 
 
-def _repaired(value: Any) -> Any:
+def repaired(value: Any) -> Any:
     if isinstance(value, str):
         return text.repair(value)[0]
     if isinstance(value, list):
-        return [_repaired(inner) for inner in value]
+        return [repaired(inner) for inner in value]
     if isinstance(value, dict):
-        return {key: _repaired(inner) for key, inner in value.items()}
+        return {key: repaired(inner) for key, inner in value.items()}
     return value
 
 
@@ -567,7 +567,7 @@ def _last_lines(tail: _Tail, count: int, size: int, faults: list[Fault]) -> _Fou
         start = body.rfind("\n", 0, end) + 1
         if start == 0 and tail.start:
             break  # begins before the window
-        value = _line_value(body[start:end])
+        value = line_value(body[start:end])
         if isinstance(value, dict):
             found.append((value, start))
         elif not found and failed:

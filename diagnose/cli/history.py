@@ -1,0 +1,193 @@
+"""The command that looks at many generations: `history`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from diagnose.cli.answers import found_log
+from diagnose.cli.terminal import language, leave_quietly, open_console, profile_of, write
+from diagnose.errors import Exit, UnknownName
+from diagnose.model.history import History
+
+_MOMENT = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?)?)?")
+
+
+def _moment(_context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    told = (value or "").strip().replace(" ", "T").replace(",", ".").removesuffix("Z")
+    if told and not _MOMENT.fullmatch(told):
+        raise click.BadParameter(f"'{value}' is no time; write 2026-01-11, or 2026-01-11T06:35", param=parameter)
+    return told
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|GLOB|URL|-]...")
+@click.option(
+    "--by",
+    metavar="FIELD",
+    help="Also count by hour, day, model, bucket, user-prefix, request_format, or any field of an entry, such as"
+    " fal_request.strength.",
+)
+@click.option("--since", callback=_moment, metavar="TIME", help="From this time on: 2026-01-11, 2026-01-11T06:35.")
+@click.option("--until", callback=_moment, metavar="TIME", help="To this time, which is included.")
+@click.option("--only", metavar="CHECK", help="Only generations in which this check failed, warned or noted something.")
+@click.option(
+    "--onset", is_flag=True, help="Since when each cause is there, and what separates bad generations from good ones."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["prompt_log", "backend_log"]),
+    help="Count only files of this kind [default: backend logs where there are any].",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1, max=1024), metavar="N", help="Processes at once [default: one each core]."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Count on a Dask cluster, such as tcp://10.0.0.5:8786.")
+@click.option(
+    "--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="Text for people, JSON for machines, CSV for a spreadsheet.",
+)
+@click.option("--offline", is_flag=True, help="Forbid all network use (files alone never need it).")
+@click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours in the text.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Every check, and how the files were read.")
+def history(paths: tuple[str, ...], **options: Any) -> None:
+    """Count many generations: what came of them, why, since when.
+
+    Takes prompt logs (JSON Lines or arrays) and backend logs of any size, gzipped
+    too; folders; patterns; addresses that fsspec knows, such as s3://bucket/logs/*.gz;
+    `-` for standard input. Without any: the usual place of the prompt log. Each
+    generation is judged by the same checks as in the other commands. Nothing is
+    written, and no address is contacted but those that are named.
+
+    What could not be counted is said: lines that are no entry by their byte, files
+    that vanished, grew or were cut meanwhile by their name.
+
+    \b
+    Exit codes: 0 all sound, 1 some are not, 3 some undetermined or not counted,
+    4 nothing readable.
+    """
+    from diagnose import history as engine
+    from diagnose import registry
+    from diagnose.history.engines import processors
+
+    profile = profile_of(options["profile_name"])
+    _known(options["only"], tuple(registry.by_id()))
+    named = list(paths) or [str(found_log(None, profile))]
+    if options["scheduler"] and options["offline"]:
+        raise click.UsageError("--scheduler is a network address, and --offline forbids all network use")
+    with _input(named) as scratch, _progress() as told:
+        wish = engine.Wish(
+            by=options["by"],
+            since=options["since"],
+            until=options["until"],
+            only=options["only"],
+            onset=options["onset"],
+            kind=options["kind"],
+            jobs=options["jobs"] or processors(),
+            scheduler=options["scheduler"],
+            offline=options["offline"],
+            scratch=scratch,
+        )
+        found = engine.survey(named, profile, wish, told)
+    try:
+        _show(found, options)
+    except BrokenPipeError:
+        leave_quietly()
+    sys.exit(_code(found))
+
+
+def _known(check: str | None, checks: tuple[str, ...]) -> None:
+    if check is not None and check not in checks:
+        import difflib
+
+        near = difflib.get_close_matches(check, checks, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them"
+        raise UnknownName(f"--only {check}: no check has this name{hint}")
+
+
+@contextlib.contextmanager
+def _input(paths: list[str]) -> Iterator[str | None]:
+    """Standard input in a file of its own, since it is read by several processes and more than once."""
+    if "-" not in paths:
+        yield None
+        return
+    if paths.count("-") > 1:
+        raise click.UsageError("standard input can be named once")
+    if sys.stdin.isatty():
+        click.echo("reading standard input; end with Ctrl-D", err=True)
+    with tempfile.NamedTemporaryFile(prefix="diagnose-", suffix=".input") as file:
+        try:
+            while block := sys.stdin.buffer.read(1 << 20):
+                file.write(block)
+            file.flush()
+        except OSError as error:
+            said = f"standard input could not be kept in {tempfile.gettempdir()}: {error.strerror}; give a file instead"
+            raise click.UsageError(said) from None
+        yield file.name
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
+    """Bytes, rate and time left, on a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True, highlight=False, emoji=False, markup=False)
+    columns = (TextColumn("counting"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    # no thread of its own: processes are started while it shows
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task("counting", total=None)
+
+        def told(done: int, whole: int | None) -> None:
+            bar.update(task, completed=done, total=whole, refresh=True)
+
+        yield told
+
+
+def _show(found: History, options: dict[str, Any]) -> None:
+    if options["form"] != "text":
+        from diagnose.render import history_document
+
+        write(history_document.dumps(found) if options["form"] == "json" else history_document.csv(found).rstrip("\n"))
+        return
+    from diagnose import registry
+    from diagnose.render import history as page
+    from diagnose.render.words import Words
+
+    titles = {check.id: check.fault for check in registry.checks()}
+    shown_on = open_console(options["color"])
+    with shown_on.capture() as shown:
+        page.show(found, shown_on, Words(language(options["lang"])), options["verbose"], titles)
+    write(shown.get().rstrip("\n"))
+
+
+def _code(found: History) -> Exit:
+    if found.bad.count:
+        return Exit.NOT_SOUND
+    undetermined = found.outcomes.get("undetermined")
+    if undetermined is not None or found.not_counted or found.malformed:
+        return Exit.UNDETERMINED
+    return Exit.OK if found.entries else Exit.NOTHING_READABLE
