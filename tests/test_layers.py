@@ -26,12 +26,14 @@ ALLOWED: dict[str, frozenset[str]] = {
     "profile": frozenset({"model", "errors"}),
     "collect": frozenset({"collect", "model", "errors"}),
     "live": frozenset({"live", "collect", "fingerprint", "schema", "mask", "model", "errors"}),
+    "compare": frozenset({"collect", "history", "normalise", "explain", "model"}),
     "explain": frozenset({"registry", "coverage", "model", "selection", "errors"}),
     "normalise": frozenset({"collect", "schema", "model", "errors"}),
     "generator": frozenset({"generator", "model", "selection", "errors", "profile", "schema", "mask", "fingerprint"}),
     "render": frozenset({"render", "model", "mask", "errors"}),
     "case_file": frozenset({"profile", "mask", "model", "errors"}),
     "examine": frozenset({"collect", "live", "normalise", "case_file", "mask", "model", "errors"}),
+    "history": frozenset({"history", "collect", "normalise", "explain", "registry", "schema", "model", "errors"}),
     "serve": frozenset(
         {"collect", "normalise", "explain", "registry", "render", "generator", "profile", "model", "errors"}
     ),
@@ -41,7 +43,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 """What each part of the program may import of ours. `cli` and `__main__` may import anything."""
 
 FREE = frozenset({"cli", "__main__"})
-LATE = frozenset({"httpx", "supabase", "psutil", "dask", "distributed"})
+LATE = frozenset({"httpx", "supabase", "psutil", "dask", "distributed", "fsspec", "numpy", "ruptures", "scipy"})
 """Imported nowhere at module level: they are slow, and most runs need none of them."""
 SERVER = (
     "diagnose/generator/app.py",

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from diagnose.collect import backend_log, long_log
 from diagnose.collect.text import decode
 from diagnose.history.attributes import ABSENT, UNDATED
-from diagnose.history.counts import AttemptShape, Cell, Counts, Range, Spot, bounded, some_of_each
+from diagnose.history.counts import CELLS, AttemptShape, Cell, Counts, Range, Spot, bounded, some_of_each
 from diagnose.history.entries import Question, usual_time
 from diagnose.history.shape import Folding, address_head, word
 from diagnose.model import Evidence
@@ -22,8 +22,6 @@ _VARYING = re.compile(
 )
 """What differs in every line: ids, digests, sizes, durations."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>)\]]+")
-CELLS = 512
-"""As `counts.MOST_CELLS`, for one range."""
 _GROUPED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "model": (("fal.call", "model"), "model"),
     "bucket": (("storage.upload", "upload.started"), "bucket"),

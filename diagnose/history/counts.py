@@ -18,6 +18,8 @@ WIDTHS = (16, 15, 13, 10, 7, 4, 1)
 """Characters of a timestamp that name a stretch of time: a minute, ten minutes, an hour, a day, a month, a year, an age."""
 MOST_CELLS = 4096
 """Pairs of a shape and a stretch of time that a history keeps; where there are more, the stretches become longer."""
+CELLS = 512
+"""The same, for one range."""
 MOST_SHAPES = 4096
 """Shapes that are kept; where there are more, each is judged at once, and their verdicts are counted."""
 MOST_VALUES = 50_000

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
+import re
 import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diagnose.errors import DiagnoseError, ExtraMissing
 from diagnose.history.counts import Counts, Lost
 from diagnose.history.ranges import Task, count
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 AHEAD = 4
 """Ranges for each process that are under way or wait to be taken in."""
 KILLED = "the process that counted it was killed"
 CONNECT = 10.0
 """Seconds in which a scheduler has to answer."""
+
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", re.A)
 
 Done = tuple[Task, Counts]
 
@@ -35,6 +38,8 @@ def here(tasks: Iterable[Task]) -> Iterator[Done]:
 
 def pool(tasks: Iterable[Task], jobs: int) -> Iterator[Done]:
     """In as many processes. One that is killed costs nothing but time: what it had not given back is counted again."""
+    from concurrent.futures.process import BrokenProcessPool
+
     waiting = deque(tasks)
     for attempt in range(2):
         try:
@@ -54,6 +59,8 @@ def pool(tasks: Iterable[Task], jobs: int) -> Iterator[Done]:
 
 def _pooled(waiting: deque[Task], jobs: int) -> Iterator[Done]:
     """Takes a task from `waiting` when its counts have been given on."""
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(jobs, _context(), initializer=_begin) as workers:
         futures: deque[Future[Counts]] = deque()
         try:
@@ -70,6 +77,8 @@ def _pooled(waiting: deque[Task], jobs: int) -> Iterator[Done]:
 
 def _context() -> Any:
     """Forked where that is safe and cheap, which is Linux with a single thread; elsewhere the system's own way."""
+    import multiprocessing
+
     return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
@@ -90,6 +99,8 @@ def cluster(tasks: Iterable[Task], address: str) -> Iterator[Done]:
         raise ExtraMissing(
             "--scheduler needs the extra 'cluster': pip install 'diagnose-generation[cluster]'"
         ) from None
+    if not _ADDRESS.fullmatch(address):
+        raise DiagnoseError(f"--scheduler {address}: is no address of a scheduler, such as tcp://10.0.0.5:8786")
     try:
         client: Any = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
+from itertools import count as numbers
+from operator import add as add_up
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from diagnose.collect import prompt_log
-from diagnose.history import attempts, judge
-from diagnose.history.attempts import CELLS
-from diagnose.history.counts import MOST_SHAPES, Counts, Fault, Lost, Range, Spot, add, bounded
+from diagnose.history import judge
+from diagnose.history.counts import CELLS, MOST_SHAPES, Counts, Fault, Lost, Range, Spot, add, bounded
 from diagnose.history.entries import Entries, Question, Tally
 from diagnose.history.shape import Shape
 from diagnose.model import Profile
@@ -89,6 +90,8 @@ def count(task: Task) -> Counts:
     try:
         with _opened(task.file) as file:
             if task.file.form == "log":
+                from diagnose.history import attempts  # the reader of logs costs more to start than all else
+
                 told = attempts.count(
                     cast(BinaryIO, file), task.start, task.end, task.file.number, task.question, counts
                 )
@@ -170,7 +173,7 @@ def _lines(file: IO[bytes], task: Task, counts: Counts, entries: Entries) -> Non
     """JSON Lines: a range counts the lines that begin in it."""
     position = began = _line_start(file, task)
     told = Tally(0, 0, 0)
-    rest, too_long = b"", -1
+    rest, too_long = b"", -1  # the beginning of a line, and where one began that is larger than any entry
     done = task.end is not None and position >= task.end
     while not done:
         try:
@@ -178,39 +181,34 @@ def _lines(file: IO[bytes], task: Task, counts: Counts, entries: Entries) -> Non
         except _Short:
             counts.ranges.append(Range(task.file.number, task.start, began, position, *told))
             raise _Short(position) from None
-        data = rest + block if rest else block
-        whole = data.rfind(b"\n") + 1
+        held = position + len(rest)
         if not block:
-            done, whole = True, len(data)
-        elif task.end is not None and position + len(data) >= task.end:
-            last = data.find(b"\n", max(task.end - 1 - position, 0)) + 1
-            done, whole = last > 0, last or whole
-        begin = 0
-        if whole == 0 and (too_long >= 0 or len(data) > LONGEST):
-            too_long = position if too_long < 0 else too_long
-            whole = begin = len(data)
-        elif too_long >= 0:
-            begin = data.find(b"\n") + 1 or whole
+            done, lines, left = True, [b""], b""
+        else:
+            if task.end is not None and held + len(block) >= task.end:
+                last = block.find(b"\n", max(task.end - 1 - held, 0)) + 1
+                done, block = last > 0, block[:last] if last else block
+            lines = block.split(b"\n")
+            left = lines.pop()
+        if not lines:
+            rest += left
+            if len(rest) > LONGEST or too_long >= 0:
+                too_long = position if too_long < 0 else too_long
+                position, rest = position + len(rest), b""
+            continue
+        lines[0] = rest + lines[0]
+        if too_long >= 0:
             counts.fault(Fault(task.file.number, too_long, f"a line of more than {LONGEST:,} bytes"))
             told, too_long = told.plus(Tally(0, 1, 0)), -1
-        if begin < whole:
-            at = position + begin
-            spot = Spot(task.file.number, began, told.entries, at)
-            told = told.plus(_counted(data[begin:whole], at, counts, entries, spot))
-        position += whole
-        rest = data[whole:]
+            position += len(lines.pop(0)) + 1
+        spot = Spot(task.file.number, began, told.entries, position)
+        # a line's place: what stands before it, and one line end for each
+        places = map(add_up, accumulate(map(len, lines), initial=position), numbers())
+        told = told.plus(entries.count(places, lines, counts, spot))
+        settle(counts, entries.question.profile)
+        position = held + len(block) - len(left)
+        rest = left
     counts.ranges.append(Range(task.file.number, task.start, began, position, *told))
-
-
-def _counted(data: bytes, at: int, counts: Counts, entries: Entries, spot: Spot) -> Tally:
-    """Count whole lines."""
-    lines = data.split(b"\n")
-    if data.endswith(b"\n"):
-        lines.pop()
-    places = accumulate((len(line) + 1 for line in lines), initial=at)
-    told = entries.count(places, lines, counts, spot)
-    settle(counts, entries.question.profile)
-    return told
 
 
 def settle(counts: Counts, profile: Profile) -> None:
