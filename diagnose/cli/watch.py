@@ -79,9 +79,9 @@ def watch(prompt_log: Path | None, backend_log: Path | None, form: str, **option
         prompt_log, backend_log = _found(profile)
     files = [followable(path) for path in (prompt_log, backend_log) if path is not None]
     following = Watch(profile, prompt_log, backend_log, complain)
-    click.echo(f"watching {' and '.join(safe(str(path)) for path in files)}; Ctrl-C ends it", err=True)
     if not options["from_start"]:
-        following.skip(time.monotonic())
+        following.skip(time.monotonic())  # before it is said: from then on every generation is told
+    click.echo(f"watching {' and '.join(safe(str(path)) for path in files)}; Ctrl-C ends it", err=True)
     left, sound = options["count"], True
     try:
         for case in _cases(following, options["interval"]):

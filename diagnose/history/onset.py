@@ -194,7 +194,7 @@ def onsets(
     told = []
     for number, cause in enumerate(sides.causes):
         step, at, base = changes[number], sides.since[number], number * 4
-        if cause == ANY and at and at in sides.since[number + 1 :]:
+        if cause == ANY and step is not None and any(c is not None and c.start == step.start for c in changes[1:]):
             continue
         changed = _ranked(found, (base + 2, base + 3), (base, base + 1), cause, telling) if step is not None else ()
         changed = tuple(each for each in changed if each.in_good.ratio <= RARE <= FREQUENT <= each.in_bad.ratio)
