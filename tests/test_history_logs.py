@@ -95,12 +95,12 @@ def test_a_compressed_log_comes_to_the_same(long: Path, tmp_path: Path) -> None:
 
 
 def test_the_example_opens_where_it_says(long: Path) -> None:
-    from diagnose.collect import offset
+    from diagnose.collect import place
 
     found = survey([str(long)], SEED)
     for name, tally in found.roots.items():
         assert tally.example is not None
-        bundle = offset.gather(long, tally.example.byte)
+        bundle = place.read(place.Spot(str(long), byte=tally.example.byte))
         assert judge.of_case(normalise.cases(bundle, SEED)[0]).root == name
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from diagnose import registry
 from diagnose.generator import faults
 from diagnose.model import Message
 from diagnose.render import page
@@ -55,6 +56,7 @@ def templates() -> frozenset[str]:
     for table in (page.LABELS, page.SPOKEN, page.REASONS, page.VERDICTS, page.GENERATIONS):
         found |= set(table.values())
     found |= {fault.title for fault in faults.FAULTS}
+    found |= {check.fault for check in registry.checks()}
     found |= {text for name in ("_PIECES", "_LOG", "_CHANGES") for text in _table(name)}
     return frozenset(text for text in found if re.search(r"[A-Za-z]{2}", text))
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from diagnose import __version__
-from diagnose.cli import answers, demo, history, pages, watch
+from diagnose.cli import answers, compare, demo, history, pages, watch
 from diagnose.cli.terminal import complain, leave_quietly, safe
 from diagnose.errors import DiagnoseError, Exit
 
@@ -56,6 +56,7 @@ for command in (
     answers.checklist,
     watch.watch,
     history.history,
+    compare.compare,
     answers.collect,
     pages.explain_command,
     pages.checks_command,

@@ -141,7 +141,7 @@ def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
     "--at-offset",
     type=click.IntRange(min=0),
     metavar="BYTE",
-    help="The generation that begins at this byte, as `diagnose history` names it.",
+    help="The generation that begins at this byte, or the first after it; `diagnose history` names it.",
 )
 @_shared
 def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
@@ -162,9 +162,9 @@ def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
 
     def gather() -> collect.Bundle:
         if at_offset is not None:
-            from diagnose.collect import offset
+            from diagnose.collect import place
 
-            return offset.gather(found_log(file, profile), at_offset)
+            return place.read(place.Spot(str(found_log(file, profile)), byte=at_offset))
         if file == "-":
             return collect.gather([], stdin=standard_input(), otherwise="prompt_log")
         return collect.gather([found_log(file, profile)], otherwise="prompt_log")
