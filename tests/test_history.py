@@ -21,6 +21,7 @@ from diagnose import history, normalise, profile, schema
 from diagnose.collect import Bundle, prompt_log
 from diagnose.errors import NothingReadable
 from diagnose.history import Wish, engines, judge, plan, ranges, survey
+from diagnose.history.blocks import Lines, Pieces
 from diagnose.history.counts import Counts, Spot, add
 from diagnose.history.entries import Entries, Question, usual_time
 from diagnose.history.ranges import Task, count
@@ -62,7 +63,7 @@ def test_20_000_mutated_entries_are_judged_as_one_by_one(seed: int) -> None:
         line = histories.line(made)
         read = json.loads(line)
         counts = Counts()
-        entries.count([0], [line], counts, Spot(0, 0, 0, 0))
+        entries.count(Pieces([0], [line]), counts, Spot(0, 0, 0, 0))
         (shape,) = counts.cells
         assert isinstance(shape, Shape)
         assert verdict_of(shape, wanted.name) == one_by_one(copy.deepcopy(read), wanted), line
@@ -76,7 +77,7 @@ def test_the_usual_way_and_the_exact_way_make_the_same_shape() -> None:
     for made in histories.mutated(3000, 99):
         line = histories.line(made)
         counts = Counts()
-        entries.count([0], [line], counts, Spot(0, 0, 0, 0))
+        entries.count(Pieces([0], [line]), counts, Spot(0, 0, 0, 0))
         nested = prompt_log.normalise_entry(json.loads(line))
         assert list(counts.cells) == [folding.shape(nested, exact().is_valid(nested))], line
 
@@ -84,9 +85,9 @@ def test_the_usual_way_and_the_exact_way_make_the_same_shape() -> None:
 def test_what_is_usual_goes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = Entries(Question(SEED))
     lines = [histories.line(made) for made in histories.realistic(400)]
-    entries.count(range(len(lines)), lines, Counts(), Spot(0, 0, 0, 0))
+    entries.count(Pieces(range(len(lines)), lines), Counts(), Spot(0, 0, 0, 0))
     monkeypatch.setattr(entries, "_exactly", lambda line: pytest.fail(f"not the fast way: {line!r}"))
-    told = entries.count(range(len(lines)), lines, Counts(), Spot(0, 0, 0, 0))
+    told = entries.count(Lines(b"".join(lines), 0), Counts(), Spot(0, 0, 0, 0))
     assert told.entries == 400
 
 
@@ -612,7 +613,7 @@ def test_a_check_that_reads_another_field_makes_shapes_of_it(monkeypatch: pytest
         made["request"]["client"] = "ios"
         entries, counts = Entries(Question(SEED)), Counts()
         for _ in range(2):
-            entries.count([0], [histories.line(made)], counts, Spot(0, 0, 0, 0))
+            entries.count(Pieces([0], [histories.line(made)]), counts, Spot(0, 0, 0, 0))
         (shape,) = counts.cells
         assert isinstance(shape, Shape)
         kept = json.loads(shape.entry)

@@ -24,6 +24,7 @@ from diagnose.collect import prompt_log
 from diagnose.collect.text import characters, has_mojibake
 from diagnose.history import judge
 from diagnose.history.attributes import ABSENT, Attributes, Sides, flattened, places
+from diagnose.history.blocks import Block
 from diagnose.history.counts import UNDATED, Cell, Counts, Fault, Spot
 from diagnose.history.decoder import entry_type
 from diagnose.history.shape import MAX_ITEMS, PROJECT, Folding, Shape, address_head, content_type, text, word
@@ -104,9 +105,9 @@ class Entries:
     def _build(self) -> None:
         kind = entry_type(self._learned)
         self._unusual = bool({"image", "image_urls"} & self._learned["fal_request"])
-        self._decode = _refuse if self._deep else msgspec.json.Decoder(kind).decode
+        self._decoder = msgspec.json.Decoder(None if self._deep else kind)
         self._keys_of = tuple(attrgetter(*paths) for paths in self._paths(kind))
-        self._shapes.clear()
+        self._shapes = {}  # of these keys, and not of those that a block under way makes
 
     def _paths(self, kind: Any) -> tuple[list[str], list[str], list[str]]:
         """Which values decide an entry's shape: its own, its request's and its payload's.
@@ -138,20 +139,18 @@ class Entries:
         # attrgetter gives a single name no tuple; a second look at it does no harm
         return own * 2 if len(own) == 1 else own, asked or ["__class__"] * 2, sent * 2 if len(sent) == 1 else sent
 
-    def count(self, places: Iterable[int], lines: Iterable[bytes], counts: Counts, spot: Spot) -> Tally:
-        """Add entries, each with the byte at which it stands, to the counts; `spot` is where the first would stand."""
-        source, start, index, byte = spot
-        decode, shapes, width = self._decode, self._shapes, counts.width
+    def count(self, block: Block, counts: Counts, spot: Spot) -> Tally:
+        """Add a block's entries to the counts; `spot` is where its first would stand."""
+        source, start, index, _ = spot
+        shapes, width, unusual = self._shapes, counts.width, self._unusual
         own_of, asked_of, sent_of = self._keys_of
-        unusual = self._unusual
         cells, usual, question = counts.cells, _TIME.fullmatch, self.question
         bound = bool(question.since or question.until)
         asks = question.by is not None or question.sides is not None
         memo = "\0"
         malformed = skipped = 0
-        for byte, line in zip(places, lines):  # noqa: B905 - a strict zip would cost as much as a decoded field
+        for number, entry in enumerate(block.decoded(self._decoder)):
             try:
-                entry = decode(line)
                 request, sent, time = entry.request, entry.fal_request, entry.timestamp
                 if entry.outcome is not UNSET:
                     raise TypeError("an entry of our own generator tells more than this decoder knows")
@@ -180,16 +179,16 @@ class Entries:
                 key = (pictures, form, own_of(entry), asked_of(request), sent_of(sent))
                 shape = shapes.get(key)
                 if shape is None:
-                    shape = self._new(key, line)
-            except (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError):
-                found = self._exactly(line)
-                decode, shapes = self._decode, self._shapes  # it can have learned
-                own_of, asked_of, sent_of = self._keys_of
-                unusual = self._unusual
+                    shape = self._new(shapes, key, block.piece(number))
+            except (
+                AttributeError,
+                TypeError,
+            ):  # None was refused; a value that cannot be looked up is none of the usual
+                found = self._exactly(block.piece(number))
                 if isinstance(found, str):
                     if found:
                         malformed += 1
-                        counts.fault(Fault(source, byte, found))
+                        counts.fault(Fault(source, block.byte(number), found))
                     continue
                 shape, time, entry = found
             index += 1
@@ -201,15 +200,15 @@ class Entries:
                 times = cells[shape] = {}
             cell = times.get(time[:width])
             if cell is None:
-                times[time[:width]] = Cell(1, time, time, Spot(source, start, index - 1, byte))
+                times[time[:width]] = Cell(1, time, time, Spot(source, start, index - 1, block.byte(number)))
             else:
                 cell.count += 1
                 if time > cell.last:
                     cell.last = time
                 elif time < cell.first:
-                    cell.first, cell.spot = time, Spot(source, start, index - 1, byte)
+                    cell.first, cell.spot = time, Spot(source, start, index - 1, block.byte(number))
             if asks:
-                self._note(counts, entry, line, shape, time)
+                self._note(counts, entry, block.piece(number), shape, time)
         return Tally(index - spot.nth, malformed, skipped)
 
     def _note(self, counts: Counts, entry: Any, line: bytes, shape: Shape, time: str) -> None:
@@ -226,14 +225,14 @@ class Entries:
                 value = entry if isinstance(entry, dict) else msgspec.json.decode(line)
                 counts.attributes.take(flattened(value), columns)
 
-    def _new(self, key: Any, line: bytes) -> Shape:
+    def _new(self, shapes: dict[Any, Shape], key: Any, line: bytes) -> Shape:
         """The shape of a key that was not met before."""
-        if len(self._shapes) >= MOST_KEYS:
-            self._shapes.clear()
+        if len(shapes) >= MOST_KEYS:
+            shapes.clear()
         value = parsed(line)
         if not isinstance(value, dict):
             raise TypeError("json reads it otherwise")
-        self._shapes[key] = shape = self._folding.shape(value, True)
+        shapes[key] = shape = self._folding.shape(value, True)
         return shape
 
     def _exactly(self, line: bytes) -> tuple[Shape, str, Any] | str:
@@ -307,10 +306,6 @@ def _get(entry: Any, path: Iterable[str]) -> Any:
     for name in path:
         entry = entry.get(name, UNSET) if isinstance(entry, dict) else getattr(entry, name, UNSET)
     return entry
-
-
-def _refuse(_line: bytes) -> Any:
-    raise TypeError("a check reads a field that the decoder does not know")
 
 
 def _head(url: str, memo: str) -> tuple[str, str]:

@@ -13,18 +13,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
-from itertools import count as numbers
-from operator import add as add_up
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from diagnose.collect import prompt_log
 from diagnose.history import judge
+from diagnose.history.blocks import Lines, Pieces
 from diagnose.history.counts import CELLS, MOST_SHAPES, Counts, Fault, Lost, Range, Spot, add, bounded
 from diagnose.history.entries import Entries, Question, Tally
 from diagnose.history.shape import Shape
 from diagnose.model import Profile
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 RANGE = 16 << 20
 """Bytes that are counted at once; no process holds more than one range's counts and one block."""
 LONGEST = 32 << 20
@@ -181,33 +180,28 @@ def _lines(file: IO[bytes], task: Task, counts: Counts, entries: Entries) -> Non
         except _Short:
             counts.ranges.append(Range(task.file.number, task.start, began, position, *told))
             raise _Short(position) from None
-        held = position + len(rest)
+        data = rest + block
         if not block:
-            done, lines, left = True, [b""], b""
+            done, whole = True, len(data)
         else:
-            if task.end is not None and held + len(block) >= task.end:
-                last = block.find(b"\n", max(task.end - 1 - held, 0)) + 1
-                done, block = last > 0, block[:last] if last else block
-            lines = block.split(b"\n")
-            left = lines.pop()
-        if not lines:
-            rest += left
-            if len(rest) > LONGEST or too_long >= 0:
-                too_long = position if too_long < 0 else too_long
-                position, rest = position + len(rest), b""
+            whole = data.rfind(b"\n") + 1
+            if task.end is not None and position + len(data) >= task.end:
+                last = data.find(b"\n", max(task.end - 1 - position, 0)) + 1
+                done, whole = last > 0, last or whole
+        if whole == 0 and (len(data) > LONGEST or too_long >= 0):
+            too_long = position if too_long < 0 else too_long
+            position, rest = position + len(data), b""
             continue
-        lines[0] = rest + lines[0]
+        begin = 0
         if too_long >= 0:
+            begin = data.find(b"\n") + 1 or whole
             counts.fault(Fault(task.file.number, too_long, f"a line of more than {LONGEST:,} bytes"))
             told, too_long = told.plus(Tally(0, 1, 0)), -1
-            position += len(lines.pop(0)) + 1
-        spot = Spot(task.file.number, began, told.entries, position)
-        # a line's place: what stands before it, and one line end for each
-        places = map(add_up, accumulate(map(len, lines), initial=position), numbers())
-        told = told.plus(entries.count(places, lines, counts, spot))
+        spot = Spot(task.file.number, began, told.entries, position + begin)
+        told = told.plus(entries.count(Lines(data[begin:whole], position + begin), counts, spot))
         settle(counts, entries.question.profile)
-        position = held + len(block) - len(left)
-        rest = left
+        position += whole
+        rest = data[whole:]
     counts.ranges.append(Range(task.file.number, task.start, began, position, *told))
 
 
@@ -286,7 +280,7 @@ def _array(file: IO[bytes], task: Task, counts: Counts, entries: Entries) -> Non
         guess = window.guess()
         if guess is not None:
             trial = replace(entries.question.nothing, width=counts.width)
-            found = entries.count(guess.places, guess.pieces, trial, spot)
+            found = entries.count(Pieces(guess.places, guess.pieces), trial, spot)
             if not found.malformed:
                 add(counts, trial, CELLS)
                 told = told.plus(found)
@@ -294,7 +288,7 @@ def _array(file: IO[bytes], task: Task, counts: Counts, entries: Entries) -> Non
                 settle(counts, entries.question.profile)
                 continue
         pieces, faults, end = window.values()
-        found = entries.count([byte for byte, _ in pieces], [piece for _, piece in pieces], counts, spot)
+        found = entries.count(Pieces([byte for byte, _ in pieces], [piece for _, piece in pieces]), counts, spot)
         for fault in faults:
             counts.fault(fault)
         told = told.plus(found).plus(Tally(len(faults), len(faults), 0))
