@@ -220,9 +220,9 @@ def test_each_root_has_its_times_and_the_command_that_opens_it() -> None:
     ]
     assert said[-4:] == [
         "    at 2026-01-01 00:01",
-        "    /var/log/backend.log@777  diagnose checklist /var/log/backend.log --at 2026-01-01T00:01:51.837720",
+        "    /var/log/backend.log@777  diagnose latest-log /var/log/backend.log --at-offset 777",
         "  fal_rate_limited          1  <0.1%",
-        "    backend.log@5",
+        "    backend.log@5  diagnose latest-log backend.log --at-offset 5",
     ]
     assert not any("no_image_sent" in line for line in said)
 

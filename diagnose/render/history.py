@@ -179,8 +179,9 @@ class _Screen:
             self.tallies(roots, "bold red")
         if symptoms:
             self.page.title("The root cannot be told from these records")
-            said = self.words("They stop at these checks; the backend's log of the same times would tell more.")
-            self.page.line(f"  {said}", "dim", hang=2)
+            if any(source.kind == "prompt_log" for source in self.history.sources):
+                said = self.words("They stop at these checks; the backend's log of the same times would tell more.")
+                self.page.line(f"  {said}", "dim", hang=2)
             self.tallies(symptoms, "magenta")
         if unnamed > 0:
             if not (roots or symptoms):
@@ -495,18 +496,9 @@ class _Screen:
         place = tally.example
         if place is None or _NO_FILE.fullmatch(place.source):
             return None
-        option = (
-            f"--at-offset {place.byte}"
-            if place.index is not None
-            else f"--at {shlex.quote(tally.first)}"
-            if tally.first is not None
-            else None
-        )
-        if option is None:
-            return None
         # a file whose name begins with a dash would be an option
         file = shlex.quote(f"./{place.source}" if place.source.startswith("-") else place.source)
-        words = ("diagnose", "latest-log" if place.index is not None else "checklist", file, option)
+        words = ("diagnose", "latest-log", file, f"--at-offset {place.byte}")
         kept = all(self.page.printable(word) == word == mask.text(word) for word in words)
         fits = max(map(cell_len, words)) <= self.page.width - 8
         return words if kept and fits else None
