@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -135,15 +136,16 @@ def _input(paths: list[str]) -> Iterator[str | None]:
         raise click.UsageError("standard input can be named once")
     if sys.stdin.isatty():
         click.echo("reading standard input; end with Ctrl-D", err=True)
-    with tempfile.NamedTemporaryFile(prefix="diagnose-", suffix=".input") as file:
+    with tempfile.TemporaryDirectory(prefix="diagnose-") as folder:
+        path = Path(folder) / "stdin"
         try:
-            while block := sys.stdin.buffer.read(1 << 20):
-                file.write(block)
-            file.flush()
+            with path.open("wb") as file:
+                while block := sys.stdin.buffer.read(1 << 20):
+                    file.write(block)
         except OSError as error:
-            said = f"standard input could not be kept in {tempfile.gettempdir()}: {error.strerror}; give a file instead"
+            said = f"standard input could not be kept in {folder}: {error.strerror}; give a file instead"
             raise click.UsageError(said) from None
-        yield file.name
+        yield str(path)
 
 
 @contextlib.contextmanager

@@ -83,7 +83,9 @@ def _counted(files: Sequence[File], question: Question, wish: Wish, told: Progre
         index = task.file.number
         if part.ranges and reached.get(index, part.ranges[0].began) != part.ranges[0].began:
             part = count(task._replace(begin=reached[index]))
-        if part.ranges:
+        if part.lost:
+            reached.pop(index, None)  # what follows begins where it finds its first entry
+        elif part.ranges:
             reached[index] = part.ranges[-1].stopped
         add(held.setdefault(index, question.nothing), part)
         if task.end is None:

@@ -41,8 +41,6 @@ _BASE: Mapping[str, tuple[str, ...]] = {
     "fal_request": ("model", "image_url"),
 }
 """The keys that the loop itself looks at."""
-DERIVED = ("hour", "day", "model", "bucket", "user-prefix", "request_format")
-"""What entries can be grouped by, beside the fields of an entry."""
 _FIELDS = {"model": "fal_request.model", "request_format": "request.request_format"}
 _TIME = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
@@ -61,7 +59,7 @@ class Question:
 
     profile: Profile
     by: str | None = None
-    """A field, dotted, or one of DERIVED."""
+    """A field, dotted; or hour, day, model, bucket, user-prefix, request_format."""
     since: str = ""
     until: str = ""
     """Both as the beginning of a timestamp, and both included; empty: no bound."""

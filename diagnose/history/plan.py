@@ -18,7 +18,6 @@ from diagnose.history.ranges import RANGE, SEPARATOR, File, Task, opened
 from diagnose.model.history import Missed
 
 HEAD = 1 << 18
-MOST_FILES = 100_000
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".txt", ".out", ".err", ".gz")
 _ROTATED = re.compile(r"\.log(?:[.\-_]\d{1,14}){0,3}(?:\.gz)?$", re.I)

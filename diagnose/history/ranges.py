@@ -49,8 +49,6 @@ class File(NamedTuple):
     """Between two elements of an array: from one's closing brace to the next one's opening brace."""
     identity: tuple[int, int, int] | None = None
     """Device, inode and time of change; None where the system has none."""
-    scratch: bool = False
-    """A copy of standard input."""
 
 
 class Task(NamedTuple):
