@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from diagnose import collect, normalise, profile
 from diagnose.collect import long_log
 from diagnose.generator import demo, faults
-from diagnose.history import Wish, judge, plan, survey
+from diagnose.history import Wish, backend_logs, judge, plan, survey
 from diagnose.model.history import Verdict
 
 SEED = profile.build(profile.BUILT_IN["seed"], "seed")
@@ -131,6 +133,17 @@ def test_attempts_by_what_their_log_tells(long: Path, field: str, value: str) ->
     assert sum(bucket.entries for bucket in found.by.buckets) == found.entries
 
 
+def test_attempts_of_one_shape_keep_their_own_users(tmp_path: Path, logs: list[str]) -> None:
+    user = re.search(r"Path: ([\w-]+)/", logs[0])
+    assert user is not None
+    path = tmp_path / "backend.log"
+    names = [f"{number}{user[1][1:]}" for number in range(4)]
+    path.write_text("".join(logs[0].replace(user[1], name) + noise(400, 1) for name in names), encoding="utf-8")
+    found = survey([str(path)], SEED, Wish(by="user-prefix"))
+    assert found.by is not None
+    assert {bucket.name for bucket in found.by.buckets} >= set(names)
+
+
 def test_a_generation_is_not_counted_twice(long: Path, tmp_path: Path) -> None:
     from tests import histories
 
@@ -140,3 +153,52 @@ def test_a_generation_is_not_counted_twice(long: Path, tmp_path: Path) -> None:
     assert both.entries == logs_only.entries
     assert any("prompt_log.jsonl" in note and "--kind" in note for note in both.notes)
     assert survey([str(tmp_path)], SEED, Wish(kind="prompt_log")).entries == 5
+
+
+def interleaved(texts: list[str], chance: random.Random) -> str:
+    """The lines of several logs, each in its own order, as processes that write at once leave them."""
+    rest = [text.splitlines(keepends=True) for text in texts]
+    found: list[str] = []
+    while any(rest):
+        lines = chance.choice([each for each in rest if each])
+        taken = chance.randint(1, 12)
+        found += lines[:taken]
+        del lines[:taken]
+    return "".join(found)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_shapes_of_lines_come_to_what_the_reader_reads(logs: list[str], seed: int) -> None:
+    """Attempt by attempt: what is looked up is what would have been read, also where requests run into each other."""
+    chance = random.Random(seed)
+    parts = []
+    for number in range(12):
+        some = chance.sample(logs, chance.randint(1, 3))
+        parts.append(interleaved(some, chance) if seed % 2 else "".join(some))
+        parts.append(noise(chance.choice((0, 5, 300)), number))
+        if seed > 3:
+            parts.append("".join(chance.sample(parts[0].splitlines(keepends=True), 5)))
+    data = "".join(parts).encode()
+    exact = [(a.key, a.time, a.byte) for a in backend_logs.read(io.BytesIO(data), each=True).attempts]
+    backend_logs._table.cache_clear()
+    for _ in range(3):  # the table learns at first, and knows then
+        assert [(a.key, a.time, a.byte) for a in backend_logs.read(io.BytesIO(data)).attempts] == exact
+    assert len(exact) > 12
+
+
+def test_a_shape_keeps_what_decides(logs: list[str]) -> None:
+    """Another status, model, bucket or error is another shape; another id, time or size is none."""
+    log = logs[0]
+
+    def keys(text: str) -> list[bytes]:
+        return [a.key for a in backend_logs.read(io.BytesIO(text.encode())).attempts]
+
+    known = keys(log)
+    assert keys(re.sub(r"[0-9a-f]{8}(?=-[0-9a-f]{4}-)", "0123abcd", log)) == known
+    for old, new in (
+        ("Bucket not found", "Object too large"),
+        ("flux/schnell", "flux/dev"),
+        ("HTTP/1.1 200 OK", "HTTP/1.1 500 X"),
+    ):
+        assert old in log
+        assert keys(log.replace(old, new)) != known

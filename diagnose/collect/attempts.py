@@ -241,7 +241,12 @@ class Grouping:
         last = self.closed[-1] if self.closed else None
         if last is None or not self._idle or last.path != event["path"] or last.status != event["status"]:
             return False
-        return line.message == last.access or _shape(line.message) != _shape(last.access)
+        return same_access(line.message, last.access)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was told since the last attempt ended."""
+        return self._idle
 
     def _close_all(self) -> None:
         self.closed += [a for a in self.open if a.about_a_picture]
@@ -256,6 +261,13 @@ class Grouping:
         for attempt in attempts:
             attempt.evidence = _joined(attempt)
         return _untangled(attempts)
+
+
+def settled(attempt: Attempt) -> bool:
+    """Whether no later attempt can be a part of this one, or be taken for it: see `_continued` and `_untangled`."""
+    accepted = attempt.status is not None and attempt.status < 300 and not attempt.has(*_WORK_KINDS)
+    calls = {(e["model"], e["status"]) for e in attempt.evidence if e.kind == "fal.call" and e["final"]}
+    return not (attempt.only_an_upload or accepted or len(calls) > 1)
 
 
 def keys_of(event: Evidence) -> set[str]:
@@ -276,6 +288,11 @@ def keys_of(event: Evidence) -> set[str]:
                 if isinstance(url, str) and url.startswith("http"):
                     found.update(wording.last_uuid(url))
     return found
+
+
+def same_access(one: str, other: str) -> bool:
+    """Whether two access lines of the same path and status are of one request: the same, or by different writers."""
+    return one == other or _shape(one) != _shape(other)
 
 
 def _shape(text: str) -> str:

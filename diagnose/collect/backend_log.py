@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnose.collect import loose_json, wording
 from diagnose.collect.attempts import Attempt as Attempt
@@ -160,34 +160,53 @@ class BackendLog:
 
 def read(text: str, name: str, first: int = 1) -> BackendLog:
     """The attempts in a log, oldest first. `first` is the number of its first line in the file."""
-    if _is_document(text):
+    if is_document(text):
         return BackendLog((), (), 0)
-    lines = list(records(text, first))
-    told: list[tuple[Line, int, list[Evidence]]] = []
-    patience = _Patience(PATIENCE + 4 * len(lines))
-    index = 0
-    while index < len(lines):
-        used, events = _block(lines, index, name, patience)
-        told.append((lines[index], lines[index + used - 1].number, events))
-        index += used
-    ends = any(
-        e.kind == "request.access" and e["method"] in ("POST", "PUT", "TASK") for _, _, events in told for e in events
-    )
-    grouping = Grouping(has_access=ends)
-    recognised = 0
-    before: Line | None = None
-    for line, last, events in told:
-        grouping.seen(line if last == line.number else replace(line, number=last))
-        if before is not None and line.message == before.message and line.request_id == before.request_id:
-            continue  # printed twice, by two handlers
-        before = line
-        for event in events:
-            recognised += 1
-            grouping.add(line, event)
+    events = list(told(list(records(text, first)), name))
+    grouping = Grouping(has_access=any(ends_a_request(event) for one in events for event in one.events))
+    recognised = sum(grouped(events, grouping))
     return BackendLog(tuple(grouping.finish()), tuple(grouping.common), recognised)
 
 
-def _is_document(text: str) -> bool:
+class Told(NamedTuple):
+    """What one event of a log tells; it can span several records."""
+
+    line: Line
+    """Its first record."""
+    last: int
+    """Number of its last record."""
+    events: list[Evidence]
+
+
+def told(lines: Sequence[Line], name: str) -> Iterator[Told]:
+    """What a log's records tell, one event after the other; together they cover every record."""
+    patience = _Patience(PATIENCE + 4 * len(lines))
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        used, events = _block(lines, index, name, patience)
+        yield Told(line, line.number + used - 1, events)
+        index += used
+
+
+def ends_a_request(event: Evidence) -> bool:
+    """Whether an event is an access line as a request for a picture can end with."""
+    return event.kind == "request.access" and event["method"] in ("POST", "PUT", "TASK")
+
+
+def grouped(events: Iterable[Told], grouping: Grouping) -> Iterator[int]:
+    """Gives one event after the other to the attempt it belongs to; how many things each told."""
+    before: Line | None = None
+    for line, last, found in events:
+        grouping.seen(line if last == line.number else replace(line, number=last))
+        twice = before is not None and line.message == before.message and line.request_id == before.request_id
+        before = line
+        for event in () if twice else found:  # printed twice, by two handlers
+            grouping.add(line, event)
+        yield 0 if twice else len(found)
+
+
+def is_document(text: str) -> bool:
     """Whether a text is one JSON document over several lines, and no log."""
     stripped = text.strip() if len(text) < MAX_DOCUMENT else ""
     if stripped[:1] not in ("{", "[") or stripped[-1:] not in ("}", "]") or "\n" not in stripped:
@@ -209,7 +228,7 @@ class _Patience:
     left: int
 
 
-def _block(lines: list[Line], index: int, name: str, patience: _Patience) -> tuple[int, list[Evidence]]:
+def _block(lines: Sequence[Line], index: int, name: str, patience: _Patience) -> tuple[int, list[Evidence]]:
     """How many records the event at `index` spans, and its evidence."""
     line = lines[index]
     text = line.message.strip()
@@ -241,7 +260,7 @@ def _announces(line: Line) -> bool:
     return line.level in _TROUBLED or bool(_SURELY.search(line.message) or _UNHANDLED.search(line.message))
 
 
-def _printed(lines: list[Line], index: int) -> tuple[int, Line]:
+def _printed(lines: Sequence[Line], index: int) -> tuple[int, Line]:
     """What Node prints of an error or an object, over several lines, as one; the frames of its stack left out."""
     parts, end = [lines[index].message], index + 1
     while end < len(lines) and end - index < MAX_PRINTED:
@@ -278,7 +297,7 @@ def _axios(line: Line, source: str) -> list[Evidence]:
     return found + [e for e in wording.read(said, source) if e.kind != "fal.call"]
 
 
-def _traceback(lines: list[Line], index: int, name: str, heading: Line | None = None) -> tuple[int, list[Evidence]]:
+def _traceback(lines: Sequence[Line], index: int, name: str, heading: Line | None = None) -> tuple[int, list[Evidence]]:
     """A traceback is read to its last exception; chained ones are of the same failure, and often tell more."""
     end = index + 1
     finals: list[tuple[Line, str, str]] = []
@@ -326,7 +345,9 @@ def _raised(finals: list[tuple[Line, str, str]], name: str, heading: Line | None
         yield from (e for e in _task(task, f"{name}:{heading.number}") if e.kind == "request.access")
 
 
-def _payload_block(lines: list[Line], index: int, name: str, patience: _Patience) -> tuple[int, list[Evidence]] | None:
+def _payload_block(
+    lines: Sequence[Line], index: int, name: str, patience: _Patience
+) -> tuple[int, list[Evidence]] | None:
     """A JSON object over several records, prefixed or bare."""
     depth, parts = 0, []
     for end in range(index, min(len(lines), index + MAX_BLOCK)):
@@ -578,7 +599,7 @@ def _instead(text: str, source: str) -> Iterator[Evidence]:
     yield Evidence("mode", source, Witness.LOGGED, {"mode": "text-to-image"})
 
 
-_TELLING = (
+TELLING = (
     "imag", "img", "photo", "picture", "url", "upload", "stor", "prompt", "model", "fal-ai", "endpoint", "receiv", "reference", "selfie",
     "source", "generat", "resol", "resize", "reprocess", "validation",
 )  # fmt: skip
@@ -590,7 +611,7 @@ def _progress(text: str, source: str, line: Line) -> Iterator[Evidence]:
         return Evidence(kind, source, Witness.LOGGED, fields)
 
     low = text.lower()
-    if not any(word in low for word in _TELLING):
+    if not any(word in low for word in TELLING):
         return
     count = _COUNT.search(text)
     if count and "preprocess" not in text.lower():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -15,7 +16,9 @@ LONG = 512 * 1024
 """Bytes from which a log is long."""
 WINDOW = 64 * 1024
 MAX_WINDOW = 64 * 1024 * 1024
-BLOCK = 4 * 1024 * 1024
+BLOCK = 1024 * 1024
+GLANCE = 32 * 1024
+"""Bytes that are asked at once whether anything in them tells of a picture."""
 LARGEST = 4 * 1024 * 1024
 """Bytes of a stretch that are read at once."""
 REACH = 128
@@ -90,7 +93,7 @@ def stretches(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterato
         block = file.read(BLOCK)
         data += block
         limit = base + len(data) - (REACH if block else 0)
-        for at, to in _anchors(data, looked - base, limit - base):
+        for at, to in _signs(data, looked - base, limit - base):
             at, to = base + at, base + to
             if at < start or (first < 0 and at - AROUND <= foreign):
                 foreign = to + AROUND
@@ -119,6 +122,24 @@ def stretches(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterato
         keep = max(first, 0) if first >= 0 else looked - AROUND - REACH
         keep = data.rfind(b"\n", 0, max(keep - base, 0)) + 1 if keep > base else 0
         data, base = data[keep:], base + keep
+
+
+def _signs(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The anchors between two bytes: nothing is searched where a glance shows that there are none."""
+    tells = _glance()
+    for begin in range(start, end, GLANCE):
+        stop = min(begin + GLANCE, end)
+        if tells(data[begin : stop + REACH].decode("latin-1")):
+            yield from _anchors(data, begin, stop)
+
+
+@lru_cache(maxsize=1)
+def _glance() -> Callable[[str], bool]:
+    """Whether an anchor stands in a text: asked of the validator of schemas, whose patterns are searched for as fast as
+    by a tool made for it, several times as fast as by `bytes.find`."""
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for({"pattern": _ANCHORS.pattern.decode()}).is_valid
 
 
 def _anchors(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -111,10 +111,6 @@ class Folding:
             for name, value in named
         }
 
-    def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What of a payload decides, by itself."""
-        return self._body(body, _Same())
-
     def _own(self, entry: Mapping[str, Any], same: _Same) -> dict[str, Any]:
         """What our own generator writes of the upload, the body that was sent, and the answer."""
         kept: dict[str, Any] = {"request_id": "x", "outcome": "x"}

@@ -373,7 +373,7 @@ def write(path: Path, size: int, attempts: int, seed: int = 1) -> None:
     log = Log(seed, interleaved=0.8)
     dice = random.Random(seed)
     pool = "".join(log.other() for _ in range(60_000)).encode()
-    ends = [0, *(at for at in range(0, len(pool) - 1, 997) if (_at := pool.find(b"\n", at) + 1))]
+    ends = [0, *(pool.index(b"\n", at) + 1 for at in range(0, len(pool) - 500, 997))]
     made = log.attempts()
     each = size // max(attempts, 1)
     with path.open("wb") as file:
@@ -382,11 +382,9 @@ def write(path: Path, size: int, attempts: int, seed: int = 1) -> None:
             wanted = max(each - len(told), 0) * dice.random() * 2
             while wanted > 0:
                 begin, end = sorted(dice.sample(ends, 2))
-                piece = (
-                    pool[begin:end]
-                    if end - begin <= wanted
-                    else pool[begin : pool.find(b"\n", begin + int(wanted)) + 1]
-                )
+                if end - begin > wanted:
+                    end = pool.index(b"\n", begin + int(wanted)) + 1
+                piece = pool[begin:end]
                 file.write(piece)
                 wanted -= len(piece) or 1
             file.write(told)
