@@ -133,6 +133,18 @@ def test_attempts_by_what_their_log_tells(long: Path, field: str, value: str) ->
     assert sum(bucket.entries for bucket in found.by.buckets) == found.entries
 
 
+def test_shapes_without_end_are_judged_and_counted(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diagnose import history
+    from diagnose.history import ranges
+
+    whole = survey([str(long)], SEED, Wish(by="model"))
+    for module in (ranges, history):
+        monkeypatch.setattr(module, "MOST_SHAPES", 3)
+    found = survey([str(long)], SEED, Wish(by="model"))
+    assert counted(found) == counted(whole)
+    assert found.by == whole.by
+
+
 def test_attempts_of_one_shape_keep_their_own_users(tmp_path: Path, logs: list[str]) -> None:
     user = re.search(r"Path: ([\w-]+)/", logs[0])
     assert user is not None

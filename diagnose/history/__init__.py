@@ -87,15 +87,20 @@ def _counted(files: Sequence[File], question: Question, wish: Wish, told: Progre
             reached.pop(index, None)  # what follows begins where it finds its first entry
         elif part.ranges:
             reached[index] = part.ranges[-1].stopped
-        add(held.setdefault(index, question.nothing), part)
+        _added(held.setdefault(index, question.nothing), part, question)
         if task.end is None:
-            add(total, _settled(task.file, held.pop(index), question))
-        if len(total.cells) > MOST_SHAPES:
-            judged(total, question.profile)
+            _added(total, _settled(task.file, held.pop(index), question), question)
         done += (task.end or task.file.size or task.start) - task.start
         if told is not None:
             told(done, whole)
     return total
+
+
+def _added(total: Counts, part: Counts, question: Question) -> None:
+    """Add a part; shapes that are too many to keep are judged."""
+    add(total, part)
+    if len(total.cells) > MOST_SHAPES:
+        judged(total, question.profile)
 
 
 def _settled(file: File, counts: Counts, question: Question) -> Counts:
@@ -114,11 +119,14 @@ def _settled(file: File, counts: Counts, question: Question) -> Counts:
         if now.st_size > file.size:
             counts.lost.append(Lost(file.number, file.size, None, "it was written after the counting began"))
         return counts  # a range that was cut off says so itself
-    again = plan.look(file.path, file.number, file.name)
+    try:
+        again = plan.look(file.path, file.number, file.name)
+    except OSError:
+        again = None
     if again is not None and again.kind == file.kind:
         counts = question.nothing
         for task in plan.tasks(again, question):
-            add(counts, count(task))
+            _added(counts, count(task), question)
         if again.identity == plan.identity_now(file.path):
             return counts
     lost = Lost(file.number, 0, None, "it was rewritten while it was read")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from diagnose.history import backend_logs
+from diagnose.history import backend_logs, ranges
 from diagnose.history.attributes import ABSENT, UNDATED
 from diagnose.history.counts import CELLS, AttemptShape, Cell, Counts, Range, Spot, bounded, some_of_each
 from diagnose.history.entries import Question, usual_time
@@ -61,7 +61,8 @@ def count(file: BinaryIO, start: int, end: int | None, source: int, question: Qu
             values = counts.values.setdefault(label(question.by, attempt.evidence, time), {})
             values[key] = values.get(key, 0) + 1
         if found % 1000 == 0:
-            bounded(counts, CELLS)
+            counts.common[source] = some_of_each(tuple(reading.common))
+            ranges.settle(counts, question.profile)
     bounded(counts, CELLS)
-    counts.common[source] = some_of_each((*counts.common.get(source, ()), *reading.common))
+    counts.common[source] = some_of_each(tuple(reading.common))
     return Range(source, start, start, start if end is None else end, found, 0, skipped)

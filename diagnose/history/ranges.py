@@ -18,10 +18,10 @@ from typing import IO, Any, BinaryIO, NamedTuple, cast
 from diagnose.collect import prompt_log
 from diagnose.history import judge
 from diagnose.history.blocks import Lines, Pieces
-from diagnose.history.counts import CELLS, MOST_SHAPES, Counts, Fault, Lost, Range, Spot, add, bounded
+from diagnose.history.counts import CELLS, MOST_SHAPES, AttemptShape, Counts, Fault, Lost, Range, Spot, add, bounded
 from diagnose.history.entries import Entries, Question, Tally
-from diagnose.history.shape import Shape
 from diagnose.model import Profile
+from diagnose.model.history import Verdict
 
 BLOCK = 1 << 18
 RANGE = 16 << 20
@@ -211,10 +211,13 @@ def settle(counts: Counts, profile: Profile) -> None:
 
 
 def judged(counts: Counts, profile: Profile) -> None:
-    """Count the verdicts of the entries' shapes in the place of the shapes."""
-    for shape in [key for key in counts.cells if isinstance(key, Shape)]:
-        verdict = judge.of_shape(shape, profile)
-        times = counts.cells.pop(shape)
+    """Count the verdicts of shapes in the place of the shapes; of a log, by what is known of the whole of it so far."""
+    for key in [key for key in counts.cells if not isinstance(key, Verdict)]:
+        if isinstance(key, AttemptShape):
+            verdict = judge.of_attempt(counts.samples.pop(key), counts.common.get(key.source, ()), profile)
+        else:
+            verdict = judge.of_shape(key, profile)
+        times = counts.cells.pop(key)
         held = counts.cells.setdefault(verdict, {})
         for time, cell in times.items():
             if time in held:
@@ -222,8 +225,8 @@ def judged(counts: Counts, profile: Profile) -> None:
             else:
                 held[time] = cell
         for kept in (counts.values or {}).values():
-            if shape in kept:
-                kept[verdict] = kept.get(verdict, 0) + kept.pop(shape)
+            if key in kept:
+                kept[verdict] = kept.get(verdict, 0) + kept.pop(key)
 
 
 def _line_start(file: IO[bytes], task: Task) -> int:
