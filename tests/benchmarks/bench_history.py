@@ -195,7 +195,9 @@ def inside(path: Path, rounds: int) -> float:
     took = []
     warm = head(path, 1_000)
     for _ in range(rounds):
-        out = subprocess.run(python(COUNT, path, 1, "", warm), capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        out = subprocess.run(
+            python(COUNT, path, 1, "", warm), capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout
         took.append(float(out.split()[1]))
     return statistics.median(took)
 
