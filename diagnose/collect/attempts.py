@@ -97,8 +97,8 @@ class Grouping:
         self.closed: list[Attempt] = []
         self.common: list[Evidence] = []
         self.current: Attempt | None = None
-        self._idle = True
-        """Nothing was told since the last attempt ended."""
+        self.idle: bool | None = None
+        """Whether nothing was told since the last attempt ended; None where nothing was told at all."""
 
     def seen(self, line: Line) -> None:
         """Lengthen the current attempt to this line, or begin another where a line says that a request came in."""
@@ -125,7 +125,7 @@ class Grouping:
         if attempt not in self.open:
             attempt.evidence.append(event)
             return
-        self._idle = False
+        self.idle = False
         attempt.evidence.append(event)
         attempt.keys |= keys_of(event)
         attempt.last = line.number
@@ -142,7 +142,7 @@ class Grouping:
 
     def _raised(self, line: Line) -> bool:
         """Whether a line is of the request just answered: some servers answer 500 first and print the exception then."""
-        if self.open or not self._idle or not self.closed or self.closed[-1].status != 500:
+        if self.open or not self.idle or not self.closed or self.closed[-1].status != 500:
             return False
         return line.number - self.closed[-1].last <= 2 and bool(_THEN_RAISED.search(line.message))
 
@@ -232,21 +232,16 @@ class Grouping:
             attempt.evidence.append(event)
             attempt.status = event["status"]
         self.open.remove(attempt)
-        self._idle = True
+        self.idle = True
         if generating or attempt.about_a_picture:
             self.closed.append(attempt)
 
     def _again(self, line: Line, event: Evidence) -> bool:
         """Whether an access line repeats the last: printed twice, or by the proxy that stands before the backend."""
         last = self.closed[-1] if self.closed else None
-        if last is None or not self._idle or last.path != event["path"] or last.status != event["status"]:
+        if last is None or not self.idle or last.path != event["path"] or last.status != event["status"]:
             return False
         return same_access(line.message, last.access)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing was told since the last attempt ended."""
-        return self._idle
 
     def _close_all(self) -> None:
         self.closed += [a for a in self.open if a.about_a_picture]
@@ -266,7 +261,11 @@ class Grouping:
 def settled(attempt: Attempt) -> bool:
     """Whether no later attempt can be a part of this one, or be taken for it: see `_continued` and `_untangled`."""
     accepted = attempt.status is not None and attempt.status < 300 and not attempt.has(*_WORK_KINDS)
-    calls = {(e["model"], e["status"]) for e in attempt.evidence if e.kind == "fal.call" and e["final"]}
+    calls = {
+        (e["model"] or e["app"], e["status"])
+        for e in attempt.evidence
+        if (e.kind == "fal.call" and e["final"]) or (e.kind == "fal.queue" and e["step"] in _Queue.ENDS)
+    }
     return not (attempt.only_an_upload or accepted or len(calls) > 1)
 
 
@@ -412,6 +411,8 @@ class _Queue:
     first seen when the status is asked for, which follows the submit.
     """
 
+    ENDS = ("result", "response")
+
     def __init__(self) -> None:
         self.waiting: list[str] = []
         self.seen: set[str] = set()
@@ -427,7 +428,7 @@ class _Queue:
     def step(self, step: Evidence) -> Iterator[Evidence]:
         """A status or result that was fetched: the result ends the call."""
         model = self._model(step)
-        if step["step"] not in ("result", "response"):
+        if step["step"] not in self.ENDS:
             return
         status = step["status"]
         if model is not None:

@@ -260,6 +260,20 @@ def _announces(line: Line) -> bool:
     return line.level in _TROUBLED or bool(_SURELY.search(line.message) or _UNHANDLED.search(line.message))
 
 
+def is_access(message: str) -> bool:
+    """Whether a server's access line stands in a record."""
+    return _ACCESS.search(message) is not None
+
+
+def goes_on(message: str) -> bool:
+    """Whether a record can belong to an object, a stack or a traceback that begins before it."""
+    return (
+        message[:1] in ("", " ", "\t", "}", "]", "{", '"', "'")
+        or _FRAME.match(message) is not None
+        or _EXCEPTION.match(message) is not None
+    )
+
+
 def _printed(lines: Sequence[Line], index: int) -> tuple[int, Line]:
     """What Node prints of an error or an object, over several lines, as one; the frames of its stack left out."""
     parts, end = [lines[index].message], index + 1

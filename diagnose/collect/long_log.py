@@ -144,7 +144,8 @@ def _glance() -> Callable[[str], bool]:
 
 def _anchors(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Where something tells of a picture, in order; plain searches, which are many times faster than one pattern."""
-    fal, post = data.find(b"fal.run", start), data.find(b"POST /", start)
+    last = end + REACH
+    fal, post = data.find(b"fal.run", start, last), data.find(b"POST /", start, last)
     while True:
         at = min((found for found in (fal, post) if found >= 0), default=-1)
         if at < 0 or at >= end:
@@ -153,9 +154,9 @@ def _anchors(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         if match is not None:
             yield match.span()
         if at == fal:
-            fal = data.find(b"fal.run", at + 7)
+            fal = data.find(b"fal.run", at + 7, last)
         else:
-            post = data.find(b"POST /", at + 6)
+            post = data.find(b"POST /", at + 6, last)
 
 
 def _pieces(data: bytes, base: int, first: int, last: int) -> Iterator[Stretch]:

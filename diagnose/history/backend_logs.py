@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from diagnose.collect import attempts, backend_log, lines, long_log
 from diagnose.collect.text import decode
-from diagnose.history.log_shapes import NOISE, ZEROED, Lines, Values, key_of, leans, undated
+from diagnose.history.log_shapes import NOISE, PASSING, ZEROED, Lines, Values, bare, key_of, undated
 from diagnose.model import Evidence
 
 MOST_STATES = 60_000
@@ -261,21 +261,24 @@ class _Walk:
         state, last, before = _OPEN, -1, NOISE
         for at, zero in enumerate(zeroed):
             token = known.get(zero)
-            if token is None:
+            if token is None or token == PASSING:
+                if token == PASSING and state == _OPEN and not self._leans(at + 1, False):
+                    self._quiet = True
+                    continue
                 token = self._token(at)
                 if token != NOISE and facts[token].odd:
                     return None
             if token == NOISE:
                 if idle[state] == 0:
                     continue
-            elif facts[token].inert and idle[state] >= 0 and not self._leans(at + 1):
+            elif facts[token].inert and idle[state] >= 0 and not self._leans(at + 1, facts[token].bare):
                 continue
             elif state == _OPEN:
                 if self._again(facts[token].access, at):
                     self._back(_OPEN)
                     continue
             elif at - last > 1:
-                if facts[token].leans or token == before:
+                if facts[token].leans or facts[token].bare or token == before:
                     state = self._aside(state, _GAP)
             elif token == before and undated(lines_[at], zero) == undated(lines_[last], zeroed[last]):
                 state = self._aside(state, _TWICE)
@@ -285,7 +288,7 @@ class _Walk:
                 new = self._turn(state, token, at, new)
                 if depth[new] < len(steps):  # the reader is where it was
                     self._back(new)
-                    state, last, before = new, at - 1, NOISE
+                    state, last, before = new, at, token
                     continue
                 outcome = outcomes[new]
                 if outcome is not None:
@@ -307,7 +310,7 @@ class _Walk:
     def _turn(self, state: int, token: int, at: int, known: int | None) -> int:
         """The state after a line that is new here, or that ends something: unless the next line can belong to it."""
         values = len(self._values.known)
-        if not self._leans(at + 1):
+        if not self._leans(at + 1, token != NOISE and self._table.lines.facts[token].bare):
             return self._learn(state, token, at, values) if known is None else known
         held = self._table.move(state, token + _HELD)
         return self._learn(state, token + _HELD, at, values) if held is None else held
@@ -327,13 +330,16 @@ class _Walk:
         if state == _OPEN:
             self._learnt = None
 
-    def _leans(self, at: int) -> bool:
-        """Whether what stands before this line can be read otherwise for it."""
+    def _leans(self, at: int, bare: bool) -> bool:
+        """Whether what stands before this line, which is bare or not, can be read otherwise for it."""
         if at >= len(self._zeroed):
             return False
         token = self._table.lines.zeroed.get(self._zeroed[at])
-        token = self._token(at) if token is None else token
-        return token != NOISE and self._table.lines.facts[token].leans
+        token = self._token(at) if token is None or token == PASSING else token
+        if token == NOISE:
+            return False
+        fact = self._table.lines.facts[token]
+        return fact.leans or (bare and fact.bare)
 
     def _has_ends(self) -> bool:
         """Whether an access line of a request that did something stands in the stretch."""
@@ -341,9 +347,8 @@ class _Walk:
         for line, zero in zip(reversed(self._stretch.lines), reversed(self._zeroed), strict=True):
             if b"POST" in line or b"PUT" in line or b"Task " in line:
                 values.known.clear()
-                token = self._table.lines.zeroed.get(zero)
-                token = self._table.lines.token(line, zero, values) if token is None else token
-                if token != NOISE and self._table.lines.facts[token].ends:
+                token = self._table.lines.token(line, zero, values)
+                if (b'"POST /' in line) if token == NOISE else self._table.lines.facts[token].ends:
                     return True
         return False
 
@@ -458,15 +463,22 @@ def _learnt(stretch: list[bytes], name: str, begun: int, shapes: Lines) -> dict[
         newest = grouping.closed[-1] if grouping.closed else None
         raising = newest is not None and newest.status == 500 and grouping.idle and last - newest.last < 2
         ended = not grouping.open and not raising and (newest is None or attempts.settled(newest))
-        if ended and not (last - begun < len(records) and leans(records[last - begun].message)):
-            points[last - 1] = _Point(0, _outcome(grouping, records, begun, shapes, recognised), recognised == 0)
+        if ended and not _more(records, last - begun):
+            points[last - 1] = _Point(0, _outcome(grouping, records, begun, shapes), recognised == 0)
             return points
         idle = -1 if raising else sum(not one.about_a_picture for one in grouping.open)
         points[last - 1] = _Point(idle, None, held=None if raising else _held(grouping))
         if last - begun > LONGEST:
             raise _Odd
-    points[len(stretch)] = _Point(0, _outcome(grouping, records, begun, shapes, recognised))
+    points[len(stretch)] = _Point(0, _outcome(grouping, records, begun, shapes))
     return points
+
+
+def _more(records: _Records, index: int) -> bool:
+    """Whether a record can belong to what stands before it."""
+    if index >= len(records):
+        return False
+    return backend_log.goes_on(records[index].message) or (bare(records[index - 1]) and bare(records[index]))
 
 
 def _held(grouping: attempts.Grouping) -> tuple[object, ...]:
@@ -478,14 +490,19 @@ def _held(grouping: attempts.Grouping) -> tuple[object, ...]:
     return open_, current, ended, grouping.idle
 
 
-def _outcome(grouping: attempts.Grouping, records: _Records, begun: int, shapes: Lines, recognised: int) -> _Outcome:
+def _outcome(grouping: attempts.Grouping, records: _Records, begun: int, shapes: Lines) -> _Outcome:
     newest = grouping.closed[-1] if grouping.closed else None
-    closed = _Closed(newest.path or "", newest.status or 0, newest.last - 1) if newest is not None else None
+    closed = None
+    if newest is not None:  # one that no access line ended is like none
+        closed = (
+            _Closed("", 0, begun)
+            if newest.status is None
+            else _Closed(newest.path or "", newest.status, newest.last - 1)
+        )
     found = []
     for one in grouping.finish():
         if one.time != records[one.first - 1 - begun].time:
             raise _Odd
         evidence = tuple(one.evidence)
         found.append(_One(key_of(evidence, shapes), evidence, one.first - 1, one.time is not None))
-    quiet = grouping.idle if recognised else None
-    return _Outcome(tuple(found), tuple(grouping.common), closed, quiet)
+    return _Outcome(tuple(found), tuple(grouping.common), closed, grouping.idle)

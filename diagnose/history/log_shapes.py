@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from diagnose.collect import backend_log, lines
+from diagnose.collect import attempts, backend_log, lines
 from diagnose.collect.text import decode
 from diagnose.model import Evidence
 
 NOISE = -1
-"""Stands for an access line of a request that only reads: all it does is to end an attempt that came to nothing."""
+"""Stands for an access line that is no attempt's (of a request that only reads, of a login): all it does is to end an
+attempt that came to nothing."""
+PASSING = -5
+"""Stands for an access line of another request: it ends an attempt, whatever that was; where none is open, nothing."""
 MOST = 30_000
 """Forms of lines that are kept."""
 HEAD = 64
@@ -27,19 +30,18 @@ LONGEST_KEPT = 600
 
 ZEROED = bytes.maketrans(b"123456789", b"000000000")
 _TIME = re.compile(rb"0{4}[-/]00[-/]00[T ]00:00:00(?:[.,]0{1,9})?(?: ?(?:Z|UTC|[+-]00:?00))?")
-_PROMPT = (
-    rb"""(?P<prompt>(?:(?<="prompt": ")|(?<='prompt': ')|(?<=\\"prompt\\": \\")|(?<=Prompt: )|(?<=Prompt preview: ))"""
-    rb"""[^"'\\]{12,2000})"""
+_PROMPT = re.compile(
+    rb"""(?:(?<="prompt": ")|(?<='prompt': ')|(?<=\\"prompt\\": \\")|(?<=Prompt: )|(?<=Prompt preview: ))[^"'\\]{12,2000}"""
 )
+_PICTURE = re.compile(rb"(?<=fal\.media/files/)[\w./-]{4,120}")
 _FORMS = re.compile(
-    _PROMPT
-    + rb"""|(?P<value>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"""  # uuids
-    + rb"""|(?<=fal\.media/files/)[\w./-]{4,120}"""  # pictures
-    + rb"""|\d{1,3}(?:\.\d{1,3}){3}:\d{2,5}(?= - ")"""  # who asked
-    + rb"""|(?<=["']seed["']: )\d{1,20}|(?<![\w.:%-])(?<!["']: )(?<!Errno )\d{5,20}(?![\w.]))"""
-    + rb"""|(?P<size>\d+(?:[.,]\d+)+(?= ?(?:bytes|MB|KB|kB|MP|s|ms|seconds)\b|%)|\d+x\d+(?:px)?\b"""
-    + rb"""|(?<![\w.,])(?:\d{1,2}|\d{4,12})(?= ?(?:bytes|chars|pixels|ms|s|seconds)\b)|(?<=length: )\d+(?= chars)"""
-    + rb"""|(?<=urrent coins: )\d+|(?<=-[0-9a-f]{12}: )\d+$|(?<=\0: )\d+$|(?<=prompt_len=)\d+)"""
+    # one first character for all, so that the search runs from one to the next
+    rb"""[0-9a-f](?:(?P<value>[0-9a-f]{7}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"""  # uuids
+    rb"""|(?<=\d)(?:\d{0,2}(?:\.\d{1,3}){3}:\d{2,5}(?= - ")"""  # who asked
+    rb"""|(?<=["']seed["']: .)\d{0,19}|(?<![\w.:%-].)(?<!["']: .)(?<!Errno .)\d{4,19}(?![\w.])))"""
+    rb"""|(?P<size>(?<=\d)(?:\d*(?:[.,]\d+)+(?= ?(?:bytes|MB|KB|kB|MP|s|ms|seconds)\b|%)|\d*x\d+(?:px)?\b"""
+    rb"""|(?<![\w.,].)(?:\d?|\d{3,11})(?= ?(?:bytes|chars|pixels|ms|s|seconds)\b)|(?<=length: .)\d*(?= chars)"""
+    rb"""|(?<=urrent coins: .)\d*|(?<=-[0-9a-f]{12}: .)\d*$|(?<=\0: .)\d*$|(?<=prompt_len=.)\d*)))"""
 )
 """A size of three digits is not folded where it could be a status."""
 _ALONE = re.compile(rb"(?<!0)000(?!0)")
@@ -47,6 +49,7 @@ _GET = re.compile(
     rb"""([^"'\\{}=\x1b]{0,160})"(?:GET|HEAD) /[^\s"\\{}]{0,400} HTTP/\d(?:\.\d)?" \d{3}"""
     rb"""(?: [A-Z][A-Za-z' -]{0,40}| (?:\d{1,12}|-)(?: "[^"\\{}]{0,400}"){0,3}(?: [\d.]{1,12})?)?"""
 )
+_LOGIN = re.compile(rb'"(?:POST|PUT|PATCH|DELETE) /[^ "]*(?:' + attempts.OTHER_PATH.pattern.encode() + rb")", re.I)
 _MORE = re.compile(
     rb"fal|Task |POST|PUT|=[^=]*=[^=]*=|" + lines._OWN_ID.pattern.encode() + rb"|" + lines._WORTH_PAIRS.pattern.encode()
 )
@@ -60,7 +63,6 @@ _CAN_TELL = re.compile(
     re.I,
 )
 """Without any of these the reader looks no further at a line, whatever its digits are."""
-_GOING_ON = ("", " ", "\t", "}", "]", "{", '"', "'")
 _WORD = re.compile(r"[a-z]+")
 _SAFE = re.compile(rb"(?:[A-Za-z0-9 ,.;!()-]|(?<=[0-9]):(?=[0-9]))+")
 _ROOTS = re.compile(
@@ -79,6 +81,8 @@ class Fact(NamedTuple):
 
     leans: bool
     """What stands before it can be read otherwise for it."""
+    bare: bool
+    """So can it where that is bare too."""
     odd: bool
     """It is read otherwise in its file than by itself: another encoding, folded columns."""
     inert: bool
@@ -87,6 +91,8 @@ class Fact(NamedTuple):
     """Path and status, where it is an access line of a request that did more than read."""
     ends: bool
     """A request for a picture can end with it."""
+    passing: bool = False
+    """It is an access line, and of no attempt."""
 
 
 class Values:
@@ -123,7 +129,8 @@ class Lines:
 
     def token(self, line: bytes, zeroed: bytes, values: Values) -> int:
         """The number of a line's shape, for a line that `zeroed` does not know."""
-        if (b'"GET /' in line or b'"HEAD /' in line) and self._only_reads(line):
+        asked = b'"GET /' in line or b'"HEAD /' in line or (b'" ' in line and _LOGIN.search(line) is not None)
+        if asked and self._only_reads(line):
             if len(self.zeroed) < MOST:
                 self.zeroed[zeroed] = NOISE
             return NOISE
@@ -132,7 +139,10 @@ class Lines:
             if value in rest:
                 rest = rest.replace(value, mark)
         token = self._tokens.get(rest)
-        return self._new(rest, line, zeroed, values) if token is None else token
+        token = self._new(rest, line, zeroed, values) if token is None else token
+        if self.facts[token].passing and len(self.zeroed) < MOST:
+            self.zeroed[zeroed] = PASSING
+        return token
 
     def _new(self, rest: bytes, line: bytes, zeroed: bytes, values: Values) -> int:
         before = len(values.known)
@@ -159,15 +169,18 @@ class Lines:
     def folded(self, rest: bytes, values: Values) -> bytes:
         """A line without what does not decide; ids are marked by the order of their first appearance."""
 
-        def fold(match: re.Match[bytes]) -> bytes:
-            kind, value = match.lastgroup, match[0]
-            if kind == "size":
-                return b"\0#\0"
-            if kind == "prompt" and (_TROUBLED.search(rest, 0, match.start()) or not self.harmless(value)):
-                return value
-            return values.mark(value)
+        def prompt(match: re.Match[bytes]) -> bytes:
+            told = _TROUBLED.search(rest, 0, match.start()) or not self.harmless(match[0])
+            return match[0] if told else values.mark(match[0])
 
-        return _FORMS.sub(fold, rest)
+        def form(match: re.Match[bytes]) -> bytes:
+            return b"\0#\0" if match.lastgroup == "size" else values.mark(match[0])
+
+        if b"rompt" in rest:
+            rest = _PROMPT.sub(prompt, rest)
+        if b"fal.media/" in rest:
+            rest = _PICTURE.sub(lambda match: values.mark(match[0]), rest)
+        return _FORMS.sub(form, rest)
 
     def harmless(self, prompt: bytes) -> bool:
         """Whether the words of a prompt tell nothing to the reader of logs."""
@@ -204,29 +217,30 @@ def _reads(line: bytes) -> bool:
     events = [event for told in backend_log.told([record], "") for event in told.events]
     return (
         record.request_id is None
-        and not leans(record.message)
+        and not backend_log.goes_on(record.message)
         and len(events) == 1
         and events[0].kind == "request.access"
-        and events[0]["method"] in ("GET", "HEAD")
+        and (events[0]["method"] in ("GET", "HEAD") or bool(attempts.OTHER_PATH.search(events[0]["path"])))
+        and events[0]["method"] != "OPTIONS"
     )
 
 
 def undated(line: bytes, zeroed: bytes) -> bytes:
     """A line without its own time."""
-    own = _TIME.search(zeroed, 0, HEAD)
+    own = _TIME.search(zeroed, 0, HEAD) if zeroed.find(b"00:00:00", 0, HEAD) >= 0 else None
     return line if own is None else b"%b\0T%b" % (line[: own.start()], line[own.end() :])
 
 
-def leans(message: str) -> bool:
-    """Whether what stands before a message can be read otherwise for it: it goes on with an object or a traceback."""
-    return message[:1] in _GOING_ON or message.startswith("Traceback")
+def bare(record: lines.Line) -> bool:
+    """Whether a record says neither when it was written nor how grave it is: it can go on with an exception's text."""
+    return not (record.level or record.time or backend_log.is_access(record.message))
 
 
 def _fact(line: bytes) -> Fact:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
-        return Fact(False, True, False, None, False)
+        return Fact(False, False, True, False, None, False)
     odd = decode(line).text != text or lines._RICH.search(text) is not None
     record = lines.record(1, text)
     events = [event for told in backend_log.told([record], "") for event in told.events]
@@ -235,8 +249,20 @@ def _fact(line: bytes) -> Fact:
     told = None
     if access is not None and access["method"] not in ("GET", "HEAD", "OPTIONS"):
         told = str(access["path"]), int(access["status"])
-    inert = not (events or odd or record.request_id or record.extras or leans(record.message) or _CAN_TELL.search(text))
-    return Fact(leans(record.message), odd, inert, told, ends)
+    inert = not (
+        events
+        or odd
+        or record.request_id
+        or record.extras
+        or backend_log.goes_on(record.message)
+        or _CAN_TELL.search(text)
+    )
+    passing = told is not None and len(events) == 1 and not _of_pictures(told[0])
+    return Fact(backend_log.goes_on(record.message), bare(record), odd, inert, told, ends, passing)
+
+
+def _of_pictures(path: str) -> bool:
+    return any(form.search(path) for form in (attempts.GENERATING_PATH, attempts.UPLOAD_PATH, attempts.OTHER_PATH))
 
 
 def key_of(evidence: Sequence[Evidence], shapes: Lines) -> bytes:
