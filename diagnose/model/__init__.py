@@ -221,13 +221,15 @@ class Message(NamedTuple):
 
 
 class Remedy(NamedTuple):
-    """What to do about a fault."""
+    """What to do about a fault. Title and steps are English templates of `values`, so that they can be translated."""
 
     title: str
     steps: tuple[str, ...] = ()
     command: str | None = None
+    """To copy as it is; no template."""
     safe: bool = True
     """Loses nothing and can be undone."""
+    values: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

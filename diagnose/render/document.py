@@ -93,7 +93,10 @@ def finding(f: Finding) -> dict[str, Any]:
 
 
 def _remedy(r: Remedy | None) -> dict[str, Any] | None:
-    return None if r is None else {"title": r.title, "steps": list(r.steps), "command": r.command, "safe": r.safe}
+    if r is None:
+        return None
+    r = ENGLISH.remedy(r)
+    return {"title": r.title, "steps": list(r.steps), "command": r.command, "safe": r.safe}
 
 
 def _evidence(e: Evidence) -> dict[str, Any]:

@@ -394,7 +394,7 @@ def _cause(words: Words, found: Finding) -> dict[str, Any]:
         "tone": TONES[found.status],
         "message": words.message(found.message),
         "evidence": _evidence(found.evidence),
-        "remedy": found.remedy,
+        "remedy": words.remedy(found.remedy) if found.remedy is not None else None,
     }
 
 

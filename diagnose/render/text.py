@@ -96,7 +96,7 @@ class Page:
         found = found or d.finding("parameter_unknown")
         if found is not None and found.remedy is not None:
             self.line(f"  {found.evidence[0].source}  {found.check}")
-            self.line(f"  > {self.words(found.remedy.title)}", "green")
+            self.line(f"  > {self.words.remedy(found.remedy).title}", "green")
 
     def brief(self, time: str, d: Diagnosis) -> None:
         """One generation in a line: when, what came of it, the model, and the cause."""
@@ -196,12 +196,13 @@ class Page:
 
     def remedy(self, remedy: Remedy) -> None:
         self.title("What to do")
+        remedy = self.words.remedy(remedy)
         self.line(
-            f"  {self.words(remedy.title)}" + ("" if remedy.safe else f" ({self.words('cannot simply be undone')})"),
+            f"  {remedy.title}" + ("" if remedy.safe else f" ({self.words('cannot simply be undone')})"),
             "bold",
         )
         for number, step in enumerate(remedy.steps, 1):
-            self.line(f"  {number}. {self.words(step)}", hang=5)
+            self.line(f"  {number}. {step}", hang=5)
         if remedy.command:
             self.line(f"     {remedy.command}", "cyan", whole=True)
 

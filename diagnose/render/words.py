@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from diagnose import mask
-from diagnose.model import Diagnosis, Link, Message, Status, Witness
+from diagnose.model import Diagnosis, Link, Message, Remedy, Status, Witness
 
 LANGUAGES = ("en", "id")
 VALUE = 240
@@ -87,6 +87,11 @@ class Words:
             for name, value in message.values.items()
         }
         return self(message.template, **values)
+
+    def remedy(self, remedy: Remedy, limit: int = VALUE) -> Remedy:
+        """The remedy with its title and steps said whole; nothing in its values is read as a template."""
+        title, *steps = (self.message(Message(text, remedy.values), limit) for text in (remedy.title, *remedy.steps))
+        return Remedy(title, tuple(steps), remedy.command, remedy.safe)
 
     def headline(self, d: Diagnosis, room: int = 10_000) -> str:
         """The answer in one line; long quotations are shortened until it fits into so many characters."""
