@@ -24,7 +24,7 @@ import pytest
 from diagnose import score
 from diagnose.generator import faults
 from diagnose.model import CHAIN, Diagnosis, Message, Status
-from diagnose.render import page
+from diagnose.render import page, report
 from diagnose.render.page import Batch, Break, Picture, View
 from diagnose.render.words import LINKS, Words
 from tests import browser as real
@@ -353,7 +353,7 @@ def test_the_page_is_well_made(answers: Mapping[str, Diagnosis], language: str) 
 
 def test_the_indonesian_page_holds_no_english_label(answers: Mapping[str, Diagnosis]) -> None:
     english, words = Words("en"), Words("id")
-    tables = (page.LABELS, page.SPOKEN, page.REASONS, page.VERDICTS, page.GENERATIONS)
+    tables = (page.LABELS, page.SPOKEN, report.REASONS, page.GENERATIONS)
     labels = {text for table in tables for text in table.values() if words(text) != english(text)}
     assert len(labels) > 80
     for d in answers.values():

@@ -21,7 +21,8 @@ from diagnose import collect, explain, normalise, profile
 from diagnose.generator import faults
 from diagnose.model import Conflict, Diagnosis, Evidence, Finding, Link, Message, Missing, Remedy, Status, Witness
 from diagnose.render import document
-from diagnose.render.text import MARKS, PLAIN, Page, quoted, visible, wrapped
+from diagnose.render.report import quoted
+from diagnose.render.text import MARKS, PLAIN, Page, visible, wrapped
 from diagnose.render.words import STATUSES, Words, shorten, shown
 
 FAULTS = {fault.name: fault for fault in faults.FAULTS}

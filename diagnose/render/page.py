@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from diagnose import mask
-from diagnose.model import CHAIN, IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Diagnosis, Evidence, Finding, Link, Status
-from diagnose.render.text import PLACE, quoted, visible
-from diagnose.render.words import ANSWERS, LANGUAGES, LINKS, QUESTIONS, STATUSES, Words, shown
+from diagnose.model import CHAIN, IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Diagnosis, Finding, Link, Status
+from diagnose.render import report
+from diagnose.render.text import visible
+from diagnose.render.words import ANSWERS, LANGUAGES, LINKS, QUESTIONS, Words, shown
 
 if TYPE_CHECKING:
     import jinja2
@@ -121,25 +122,6 @@ SPOKEN = {
 }
 """What the script says."""
 
-REASONS = {
-    "IMAGE_TO_IMAGE_SELECTED": "A photo was sent and every link up to the choice held, so the image-to-image model was chosen.",
-    "NO_IMAGE_SENT": "No photo was sent, and without one this backend is meant to do exactly that.",
-    "PREREQUISITE_FAILED": "A photo was sent, but this link did not hold: {link}. Without it no image-to-image model can be chosen.",
-    "REFUSED": "The request was refused before a model was chosen.",
-    "STALE_CODE": "The code that runs is not the code that was shown.",
-    "WRONG_MODEL_CONFIGURED": "The backend is set to another model than its profile names.",
-    "UNKNOWN": "The evidence does not tell why.",
-}
-VERDICTS = {
-    "used": "Photo used",
-    "faulty": "Photo used, with a fault",
-    "unused": "Photo not used",
-    "design": "By design",
-    "failed": "No picture",
-    "wrong": "Wrong model",
-    "refused": "Refused",
-    "unknown": "Cannot tell",
-}
 GENERATIONS = {
     "succeeded": "a picture was made",
     "failed": "no picture was made",
@@ -334,22 +316,23 @@ def _opens(address: str) -> bool:
 
 
 def _diagnosis(words: Words, d: Diagnosis) -> dict[str, Any]:
-    unknown = d.finding("parameter_unknown")
-    cause = d.root or (unknown if unknown is not None and unknown.status is Status.WARN else None)
-    tone, verdict = _verdict(d)
+    cause = report.proof(d)
     return {
         "d": d,
-        "tone": tone,
-        "verdict": words(VERDICTS[verdict]),
+        "tone": _tone(d),
+        "verdict": words.message(report.VERDICTS[report.verdict(d)]),
         "headline": words.headline(d),
         "passage": _passage(d),
         "generation": words(GENERATIONS.get(d.generation, "unknown")),
         "cause": _cause(words, cause) if cause is not None else None,
         "beside": words(LINKS[cause.link]) if cause is not None and cause.link not in CHAIN else None,
-        "chain": _chain(words, d, cause),
-        "reason": _reason(words, d),
+        "chain": [
+            {**link._asdict(), "tone": TONES[link.status], "expanded": cause is not None and link.link == cause.link}
+            for link in report.chain(d, words)
+        ],
+        "reason": report.reason(d, words),
         "because": tuple(reversed(d.because)) if len(d.because) > 1 else (),
-        "otherwise": list(_otherwise(words, d)),
+        "otherwise": list(report.otherwise(d, words)),
         "checklist": [
             (
                 TONES[q.status],
@@ -359,26 +342,14 @@ def _diagnosis(words: Words, d: Diagnosis) -> dict[str, Any]:
             )
             for q in d.checklist
         ],
-        "more": [(words(title), lines) for title, lines in _more(words, d, cause).items() if lines],
+        "more": [(words(title), lines) for title, lines in _more(words, d).items() if lines],
     }
 
 
-def _verdict(d: Diagnosis) -> tuple[str, str]:
-    """The colour of an answer, and its name in two words."""
-    by_design = d.intended and d.root is not None and d.root.status is Status.NOTE
-    if d.outcome == "undetermined":
-        return "unknown", "unknown"
-    if by_design:
-        return "note", "design"
-    if d.outcome == "switched" and d.generation == "succeeded":
-        unknown = d.finding("parameter_unknown")
-        whole = d.root is None and (unknown is None or unknown.status is not Status.WARN)
-        return ("pass", "used") if whole else ("warn", "faulty")
-    if d.outcome == "wrong_model":
-        return "fail", "wrong"
-    if d.outcome == "refused":
-        return "fail", "refused"
-    return ("fail", "failed") if d.generation == "failed" else ("fail", "unused")
+def _tone(d: Diagnosis) -> str:
+    """The colour of an answer."""
+    tones = {"unknown": "unknown", "design": "note", "used": "pass", "faulty": "warn"}
+    return tones.get(report.verdict(d), "fail")
 
 
 def _passage(d: Diagnosis) -> str | None:
@@ -393,87 +364,20 @@ def _cause(words: Words, found: Finding) -> dict[str, Any]:
         "check": found.check,
         "tone": TONES[found.status],
         "message": words.message(found.message),
-        "evidence": _evidence(found.evidence),
+        "evidence": [(", ".join(p.sources), p.witness, p.said) for p in report.pieces(found.evidence)],
         "remedy": words.remedy(found.remedy) if found.remedy is not None else None,
     }
 
 
-def _evidence(evidence: Iterable[Evidence]) -> list[tuple[str, str, str]]:
-    """Each piece: its places, its witness, an excerpt. Places that say the same stand together."""
-    said: dict[tuple[str, str], list[str]] = {}
-    for e in evidence:
-        said.setdefault((str(e.witness), quoted(e)), []).append(e.source)
-    return [(", ".join(dict.fromkeys(sources)), witness, what) for (witness, what), sources in said.items()]
-
-
-def _chain(words: Words, d: Diagnosis, cause: Finding | None) -> Iterator[dict[str, Any]]:
-    """The seven links; a link is `whole` as far as the photo came."""
-    broken = cause.link if cause is not None and cause.status is Status.FAIL else None
-    if broken is not None and broken not in CHAIN:
-        broken = next((state.link for state in d.chain if state.status is Status.FAIL), None)
-    between = _between(d) if cause is None else frozenset()
-    whole = True
-    for state in d.chain:
-        whole = whole and state.status in (Status.PASS, Status.WARN)
-        yield {
-            "link": str(state.link),
-            "name": words(LINKS[state.link]),
-            "tone": TONES[state.status],
-            "status": words(STATUSES[state.status]),
-            "whole": whole,
-            "broken": state.link == broken,
-            "between": state.link in between,
-            "seen": ", ".join(state.findings) or (state.proof.source if state.proof is not None else ""),
-            "expanded": cause is not None and state.link == cause.link,
-        }
-
-
-def _between(d: Diagnosis) -> frozenset[Link]:
-    """Where it may have broken, if that cannot be told more exactly."""
-    if d.interval is not None:
-        good, bad = (CHAIN.index(link) if link in CHAIN else -1 for link in d.interval)
-        return frozenset(CHAIN[good + 1 : bad + 1])
-    return frozenset(f.link for f in d.findings if f.check in d.suspects)
-
-
-def _reason(words: Words, d: Diagnosis) -> str:
-    """Why this model, in a sentence."""
-    template = REASONS.get(d.decision.reason, REASONS["UNKNOWN"])
-    needed = d.decision.prerequisite
-    link = words(LINKS[Link(needed)]) if needed in tuple(Link) else words("unknown")
-    return words(template, link=link)
-
-
-def _otherwise(words: Words, d: Diagnosis) -> Iterator[str]:
-    """What would have been chosen had nothing been broken."""
-    c = d.counterfactual
-    if c is None:
-        return
-    changes = words(" and ").join(words(change) for change in c.changes)
-    said = words("If {changes}: {mode} with {model}", changes=changes, mode=c.mode, model=shown(c.model))
-    yield f"{said} {words('(replayed by {by})', by=c.verified_by)}"
-    if c.next_blockers:
-        yield words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers))
-
-
-def _more(words: Words, d: Diagnosis, cause: Finding | None) -> Mapping[str, list[str]]:
+def _more(words: Words, d: Diagnosis) -> Mapping[str, list[str]]:
     """What the text answer says after its chain, under the same titles."""
-    pieces: dict[tuple[str, str], list[str]] = {}
-    for piece in d.missing:
-        pieces.setdefault((piece.evidence, piece.how), []).append(words(LINKS[piece.link]))
     return {
         "Also seen": [
-            f"{f.check}: {words.message(f.message)}" + (f" ({f.evidence[0].source})" if f.evidence else "")
-            for f in d.findings
-            if f.status in (Status.WARN, Status.CRASH) and f is not cause
+            f"{told.name}: {told.text}" + (f" ({told.source})" if told.source else "")
+            for told in (report.told(f, words) for f in report.beside(d))
         ],
         "Not excluded": list(d.suspects),
-        "Witnesses that disagree": [
-            f"{c.fact}: " + "; ".join(f"{shown(value, PLACE)} ({e.source}, {e.witness})" for value, e in c.witnesses)
-            for c in d.conflicts
-        ],
-        "What could not be seen": [
-            f"{', '.join(links)}: {words(evidence)}. {words(how)}" for (evidence, how), links in pieces.items()
-        ],
+        "Witnesses that disagree": [f"{fact}: {heard}" for fact, heard in report.conflicts(d)],
+        "What could not be seen": [f"{told.name}: {told.text}. {told.more}" for told in report.missing(d, words)],
         "How it was read": list(d.notes),
     }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from diagnose import mask
-from diagnose.model import FAULTS, Diagnosis, Evidence, Finding, LinkState, Remedy, Status
-from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words, shown
+from diagnose.model import Diagnosis, Remedy, Status
+from diagnose.render import report
+from diagnose.render.report import Answer, Block, Chain, Checklist, Cure, Facts, Findings, Lines, Passed, Proof, Section
+from diagnose.render.words import Words, shown
 
 MARKS = {
     Status.PASS: ("✓", "green"),
@@ -30,28 +32,6 @@ NARROWEST = 20
 """Columns that a line always has for its text."""
 MAX_LINE = 3000
 """Characters of one line of the answer, before it is wrapped."""
-PLACE = 64
-"""Characters of an address or a path that is quoted."""
-SAID = 160
-"""Characters of words that are quoted."""
-PLACES = ("url", "urls", "path", "input", "host", "prompt")
-SKIPPED = (
-    "schema",
-    "value",
-    "method",
-    "queue",
-    "final",
-    "by",
-    "library",
-    "network",
-    "origin",
-    "complete",
-    "params",
-    "weak",
-    "derived",
-    "loc",
-)
-"""Fields that tell a reader nothing."""
 
 
 class Page:
@@ -63,27 +43,39 @@ class Page:
 
     def show(self, d: Diagnosis, checklist: bool) -> None:
         """The whole answer; with `checklist` the seven questions stand first."""
-        self.line(self.words.headline(d, 2 * self.width - 12), "bold", hang=0)
-        self.facts(d)
-        nothing = not any(f.evidence for f in d.findings)
-        if nothing:
-            self.notes(d.notes)
-        if checklist:
-            self.questions(d)
-        proof = d.root or next(
-            (f for f in d.findings if f.check == "parameter_unknown" and f.status is Status.WARN), None
-        )
-        if proof is not None:
-            self.proof(proof)
-        if not nothing or self.verbose:
-            self.chain(d)
-        self.beside(d, proof)
-        self.looked(d)
-        self.rest(d)
-        if not nothing:
-            self.notes(d.notes)
-        if self.verbose:
-            self.findings(d.findings)
+        self.draw(report.of(d, self.words, checklist=checklist, verbose=self.verbose, room=2 * self.width - 12))
+
+    def draw(self, shown: report.Report) -> None:
+        """A report."""
+        self.line(shown.headline, "bold", hang=0)
+        self.facts(shown.facts, "dim")
+        for section in shown.sections:
+            self.section(section)
+
+    def section(self, section: Section) -> None:
+        self.title(section.title)
+        for block in section.blocks:
+            self.block(block, 2 if section.key in ("otherwise", "deeper", "missing") else 4)
+
+    def block(self, block: Block, hang: int) -> None:
+        match block:
+            case Facts():
+                self.facts(block)
+            case Checklist(answers):
+                self.questions(answers)
+            case Proof(pieces):
+                for piece in pieces:
+                    said = f"  {piece.said}" if piece.said else ""
+                    self.line(f"  {', '.join(piece.sources)}  [{piece.witness}]{said}", hang=4)
+            case Cure(remedy):
+                self.remedy(remedy)
+            case Chain(links):
+                self.chain(links)
+            case Findings():
+                self.findings(block)
+            case Lines(lines):
+                for line in lines:
+                    self.line(f"  {line}", hang=hang)
 
     def short(self, broken: str, d: Diagnosis) -> None:
         """One fault of the demo: what was broken, the answer, its first proof and what to do."""
@@ -100,7 +92,7 @@ class Page:
 
     def brief(self, time: str, d: Diagnosis) -> None:
         """One generation in a line: when, what came of it, the model, and the cause."""
-        mark, style = MARKS[_sign(d)]
+        mark, style = MARKS[report.sign(d)]
         said = [self.words.headline(d, max(60, self.width - 16)), shown(d.decision.model) if d.decision.model else ""]
         said.append(d.root.check if d.root is not None else "")
         line = f"{time}  {mark} {'  '.join(part for part in said if part)}"
@@ -145,222 +137,48 @@ class Page:
             return safe
         return "".join(PLAIN.get(c, c) for c in safe).encode(encoding, "replace").decode(encoding)
 
-    # --- parts of the answer
+    # --- blocks
 
-    def facts(self, d: Diagnosis) -> None:
-        """What a machine would read first, in the words of the JSON document."""
-        rows = [
-            (
-                self.words("outcome"),
-                self.words("{outcome}, generation {generation}", outcome=d.outcome, generation=d.generation),
-            )
-        ]
-        if d.decision.model or d.decision.expected_model:
-            rows.append((self.words("model"), self._model(d)))
-        if d.root is not None:
-            symptoms = [check for check in d.because if check != d.root.check]
-            rows.append(
-                (self.words("cause"), d.root.check + (f" > {' > '.join(reversed(symptoms))}" if symptoms else ""))
-            )
-        if d.subject.source:
-            when = f", {d.subject.timestamp}" if d.subject.timestamp else ""
-            rows.append((self.words("about"), f"{d.subject.source}{when} ({self.words('profile')} {d.profile})"))
-        column = max(len(name) for name, _ in rows) + 4
-        for name, said in rows:
-            self.line(f"  {name:<{column - 2}}{said}", "dim", hang=column)
+    def facts(self, facts: Facts, style: str = "") -> None:
+        column = max((len(name) for name, _ in facts.rows), default=0) + 4
+        for name, said in facts.rows:
+            self.line(f"  {name:<{column - 2}}{said}", style, hang=column)
 
-    def _model(self, d: Diagnosis) -> str:
-        used, wanted = d.decision.model, d.decision.expected_model
-        if used and wanted and used != wanted:
-            return self.words("{used}, not {wanted}", used=shown(used), wanted=shown(wanted))
-        if used:
-            return shown(used)
-        return self.words(
-            "none; {wanted} was expected" if d.outcome == "refused" else "not seen; {wanted} was expected",
-            wanted=shown(wanted),
-        )
-
-    def proof(self, found: Finding) -> None:
-        self.title("Proof")
-        self.evidence(found.evidence)
-        if found.remedy is not None:
-            self.remedy(found.remedy)
-
-    def evidence(self, evidence: Iterable[Evidence]) -> None:
-        """Each piece with its place; places that say the same stand together."""
-        said: dict[tuple[str, str], list[str]] = {}
-        for e in evidence:
-            said.setdefault((str(e.witness), quoted(e)), []).append(e.source)
-        for (witness, what), sources in said.items():
-            self.line(f"  {', '.join(dict.fromkeys(sources))}  [{witness}]{f'  {what}' if what else ''}", hang=4)
+    def notes(self, notes: Sequence[str]) -> None:
+        if notes:
+            self.title(self.words("How it was read"))
+            self.block(Lines(tuple(notes)), 4)
 
     def remedy(self, remedy: Remedy) -> None:
-        self.title("What to do")
-        remedy = self.words.remedy(remedy)
-        self.line(
-            f"  {remedy.title}" + ("" if remedy.safe else f" ({self.words('cannot simply be undone')})"),
-            "bold",
-        )
+        warning = "" if remedy.safe else f" ({self.words('cannot simply be undone')})"
+        self.line(f"  {remedy.title}{warning}", "bold")
         for number, step in enumerate(remedy.steps, 1):
             self.line(f"  {number}. {step}", hang=5)
         if remedy.command:
             self.line(f"     {remedy.command}", "cyan", whole=True)
 
-    def questions(self, d: Diagnosis) -> None:
-        self.title("Checklist")
-        answers = [self.words(ANSWERS.get(question.status, "cannot tell")) for question in d.checklist]
-        column = max(len(answer) for answer in answers)
-        for question, answer in zip(d.checklist, answers, strict=True):
-            mark, style = MARKS[question.status]
-            where = f"  {question.evidence[0].source}" if question.evidence else ""
-            self.line(
-                f"  {mark} {answer:<{column}}  {self.words(QUESTIONS[question.id])}{where}", style, hang=column + 6
-            )
+    def questions(self, answers: Sequence[Answer]) -> None:
+        column = max(len(answer.answer) for answer in answers)
+        for status, answer, question, source in answers:
+            mark, style = MARKS[status]
+            where = f"  {source}" if source else ""
+            self.line(f"  {mark} {answer:<{column}}  {question}{where}", style, hang=column + 6)
 
-    def chain(self, d: Diagnosis) -> None:
+    def chain(self, links: Sequence[Passed]) -> None:
         """The chain as a drawing: the line is whole as far as the photo came."""
-        self.title("Chain")
-        names = [self.words(LINKS[state.link]) for state in d.chain]
-        statuses = [self.words(STATUSES[state.status]) for state in d.chain]
-        first, second = max(map(len, names)), max(map(len, statuses))
-        whole = True
-        for state, name, status in zip(d.chain, names, statuses, strict=True):
-            mark, style = MARKS[state.status]
-            whole = whole and state.status in (Status.PASS, Status.WARN)
-            rail = "│" if whole else "┊"
-            said = f"  {rail} {mark} {name:<{first}}  {status:<{second}}  {self._seen(state)}"
+        first, second = max(len(link.name) for link in links), max(len(link.word) for link in links)
+        for link in links:
+            mark, style = MARKS[link.status]
+            said = f"  {'│' if link.whole else '┊'} {mark} {link.name:<{first}}  {link.word:<{second}}  {link.seen}"
             self.line(said, style, hang=first + second + 10)
 
-    def _seen(self, state: LinkState) -> str:
-        """What a link came to: its faults, or where its product was seen."""
-        if state.findings:
-            return ", ".join(state.findings)
-        return state.proof.source if state.proof is not None else ""
-
-    def beside(self, d: Diagnosis, proof: Finding | None) -> None:
-        """Warnings beside the chain, and every other fault, each in a line."""
-        faults = [f for f in d.findings if f.status in (Status.WARN, Status.CRASH) and f is not proof]
-        if faults:
-            self.title("Also seen")
-            for fault in faults:
-                self._finding(fault)
-
-    def looked(self, d: Diagnosis) -> None:
-        """What a look at the living system found in order, and what did not answer it."""
-        shown = [
-            f for f in d.findings if f.status not in FAULTS and any(e.kind.startswith("live.") for e in f.evidence)
-        ]
-        if shown:
-            self.title("Looked at now")
-            for found in shown:
-                self._finding(found)
-
-    def _finding(self, found: Finding) -> None:
-        mark, style = MARKS[found.status]
-        source = f"  ({found.evidence[0].source})" if found.evidence else ""
-        self.line(f"  {mark} {found.check}: {self.words.message(found.message)}{source}", style, hang=4)
-
-    def rest(self, d: Diagnosis) -> None:
-        if d.counterfactual is not None:
-            c = d.counterfactual
-            self.title("Otherwise")
-            changes = self.words(" and ").join(self.words(change) for change in c.changes)
-            said = self.words("If {changes}: {mode} with {model}", changes=changes, mode=c.mode, model=shown(c.model))
-            self.line("  " + said + " " + self.words("(replayed by {by})", by=c.verified_by), hang=2)
-            if c.next_blockers:
-                self.line(
-                    "  " + self.words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers)),
-                    hang=4,
-                )
-        if d.suspects and (d.subject.source or self.verbose):  # without an attempt everything is open, and says nothing
-            self.suspects(d)
-        if d.deeper and self.verbose:
-            self.title("Deeper causes that were not seen")
-            self.line("  " + ", ".join(d.deeper), hang=2)
-        if d.conflicts:
-            self.title("Witnesses that disagree")
-            for conflict in d.conflicts:
-                told = "; ".join(f"{shown(value, PLACE)} ({e.source}, {e.witness})" for value, e in conflict.witnesses)
-                self.line(f"  {conflict.fact}: {told}", hang=4)
-        if d.missing:
-            self.missing(d)
-
-    def suspects(self, d: Diagnosis) -> None:
-        """The checks that are not excluded, under their links."""
-        self.title("Not excluded")
-        links = {f.check: f.link for f in d.findings}
-        by_link: dict[str, list[str]] = {}
-        for check in d.suspects:
-            by_link.setdefault(str(links[check]) if check in links else "", []).append(check)
-        column = max(len(link) for link in by_link) + 4
-        for link, checks in by_link.items():
-            self.line(f"  {link:<{column - 2}}{', '.join(checks)}", hang=column)
-
-    def missing(self, d: Diagnosis) -> None:
-        """What could not be seen, and how to get it; one piece can decide several links."""
-        seen = sum(1 for state in d.chain if state.status is not Status.UNKNOWN)
-        self.title("What could not be seen")
-        self.line("  " + self.words("{seen} of {of} links were seen", seen=seen, of=len(d.chain)))
-        pieces: dict[tuple[str, str], list[str]] = {}
-        for piece in d.missing:
-            pieces.setdefault((piece.evidence, piece.how), []).append(self.words(LINKS[piece.link]))
-        for (evidence, how), links in pieces.items():
-            self.line(f"  ? {', '.join(links)}: {self.words(evidence)}", hang=4)
-            self.line(f"    {self.words(how)}", "dim", hang=6)
-
-    def notes(self, notes: Sequence[str]) -> None:
-        if notes:
-            self.title("How it was read")
-            for note in notes:
-                self.line(f"  {note}", hang=4)
-
-    def findings(self, findings: Iterable[Finding]) -> None:
-        self.title("Every check")
-        for found in findings:
-            self._finding(found)
-
-
-def _sign(d: Diagnosis) -> Status:
-    """How one generation is marked."""
-    if d.root is not None and d.root.status is Status.NOTE and d.generation != "failed":
-        return Status.NOTE
-    if d.outcome == "undetermined":
-        return Status.UNKNOWN
-    if d.outcome != "switched" or d.root is not None or d.suspects or d.generation == "failed":
-        return Status.FAIL
-    return Status.WARN if any(f.status is Status.WARN for f in d.findings) else Status.PASS
-
-
-def quoted(e: Evidence) -> str:
-    """The fields of a piece of evidence that a reader wants, in a line."""
-    said: dict[str, str] = {}
-    for key, value in e.fields.items():
-        if key in SKIPPED or (key == "text" and "message" in said):
-            continue
-        told = _told(key, value)
-        if told and told not in said.values():
-            said[key] = told
-    return "; ".join(f"{key}: {told}" for key, told in said.items())
-
-
-def _told(key: str, value: object) -> str:
-    if key == "body" and isinstance(value, Mapping):
-        return ", ".join(
-            f"{name}: {shown(inner, PLACE)}" for name, inner in list(value.items())[:20] if name != "prompt"
-        )
-    if key == "images" and isinstance(value, (list, tuple)):
-        return (
-            ", ".join(
-                shown(image["name"] if isinstance(image, Mapping) and "name" in image else image, PLACE)
-                for image in value[:8]
-            )
-            or "none"
-        )
-    if key == "url" and value is None:
-        return "none"
-    if value is None or value is False or (isinstance(value, (str, Mapping, list, tuple)) and not value):
-        return ""
-    return shown(value, PLACE if key in PLACES else SAID)
+    def findings(self, findings: Findings) -> None:
+        for told in findings.told:
+            mark, style = MARKS[told.status]
+            source = f"  ({told.source})" if told.source else ""
+            self.line(f"  {mark} {told.name}: {told.text}{source}", "" if told.more else style, hang=4)
+            if told.more:
+                self.line(f"    {told.more}", "dim", hang=6)
 
 
 def visible(text: str) -> str:
