@@ -5,6 +5,7 @@
     ├── ProfileError              the profile is malformed or names an unknown key (exit 2)
     ├── UnknownName               a check, schema or model that does not exist (exit 2)
     ├── PortTaken                 nothing can be served at this address (exit 2)
+    ├── SecretLeft                a bundle would still hold a secret, and is not written (exit 70)
     ├── ExtraMissing              a command needs packages that are not installed (exit 2)
     └── StrangerPackage           somebody else's `checks` or `schemas` stands before ours (exit 70)
 
@@ -58,6 +59,12 @@ class PortTaken(DiagnoseError):
 
 class ExtraMissing(DiagnoseError):
     """The packages of an extra are not installed; the message says which to install."""
+
+
+class SecretLeft(DiagnoseError):
+    """What was to be handed over still holds a secret; the message says where, and not which."""
+
+    exit = Exit.INTERNAL
 
 
 class StrangerPackage(DiagnoseError):

@@ -33,12 +33,14 @@ ALLOWED: dict[str, frozenset[str]] = {
     "render": frozenset({"render", "model", "mask", "errors"}),
     "case_file": frozenset({"profile", "mask", "model", "errors"}),
     "examine": frozenset({"collect", "live", "normalise", "case_file", "mask", "model", "errors"}),
+    "bundle": frozenset({"collect", "case_file", "mask", "model", "errors"}),
+    "excerpts": frozenset({"collect", "schema", "mask", "model"}),
     "history": frozenset({"history", "collect", "normalise", "explain", "registry", "schema", "model", "errors"}),
     "serve": frozenset(
         {"collect", "normalise", "explain", "registry", "render", "generator", "profile", "model", "errors"}
     ),
     "watch": frozenset({"watch", "collect", "normalise", "explain", "model", "errors"}),
-    "score": frozenset({"collect", "explain", "normalise", "profile", "generator", "model"}),
+    "score": frozenset({"collect", "explain", "normalise", "profile", "registry", "generator", "model"}),
 }
 """What each part of the program may import of ours. `cli` and `__main__` may import anything."""
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from diagnose import case_file, examine, explain, normalise
+from diagnose.cli.output import deliver, machine, output_options, protect, targets
 from diagnose.cli.terminal import (
-    FORMATS,
     complain,
     language,
-    leave_quietly,
     open_console,
     profile_of,
     progress,
@@ -30,6 +29,8 @@ from diagnose.model import Case, Diagnosis, Profile
 if TYPE_CHECKING:
     from diagnose.collect import Bundle
     from diagnose.live.targets import Wish
+    from diagnose.render import report
+    from diagnose.render.words import Words
 
 EXPECTED = click.Choice(["image-to-image", "text-to-image"])
 KINDS = ("prompt_log", "backend_log", "response", "request", "har", "console", "source")
@@ -44,14 +45,6 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             "profile_name",
             metavar="NAME|FILE",
             help="What is meant to happen: seed, flux-2-edit, or a TOML file.",
-        ),
-        click.option(
-            "--format",
-            "form",
-            type=FORMATS,
-            default="text",
-            show_default=True,
-            help="Text for people, JSON for machines.",
         ),
         click.option("--entry", type=int, metavar="N", help="The N-th entry, from 0; negative from the end."),
         click.option("--at", metavar="TIME", help="The attempt nearest to, and not after, this time."),
@@ -143,6 +136,7 @@ def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="BYTE",
     help="The generation that begins at this byte, or the first after it; `diagnose history` names it.",
 )
+@output_options()
 @_shared
 def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
     """Explain the newest entry of a prompt log.
@@ -169,11 +163,12 @@ def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
             return collect.gather([], stdin=standard_input(), otherwise="prompt_log")
         return collect.gather([found_log(file, profile)], otherwise="prompt_log")
 
-    _answer(gather, profile, None, checklist=False, **options)
+    _answer(gather, profile, None, checklist=False, file=file, **options)
 
 
 @click.command()
 @_sources
+@output_options()
 @_shared
 def checklist(**options: Any) -> None:
     """Answer the seven questions of the troubleshooting checklist.
@@ -202,6 +197,7 @@ def checklist(**options: Any) -> None:
     metavar="FILE",
     help="Where the case is written; `-` is standard output.",
 )
+@click.option("--format", "form", type=click.Choice(["text", "json"]), hidden=True, expose_value=False)
 @_shared
 def collect(output: Path, **options: Any) -> None:
     """Save the evidence of one generation, so that its answer can be repeated anywhere.
@@ -321,28 +317,36 @@ def _answer(
     gather: Callable[[], Bundle], profile: Profile, wish: Wish | None, checklist: bool, **options: Any
 ) -> NoReturn:
     """Diagnose, print, and exit with the answer's code."""
+    wanted = targets(options["forms"], options["outputs"])
+    protect(wanted, _named(options))
+    collected: list[Bundle] = []
+
+    def kept() -> Bundle:
+        collected.append(gather())
+        return collected[-1]
+
     try:
-        examined = _examined(gather, profile, wish, options)
+        examined = _examined(kept, profile, wish, options)
     except NothingReadable as error:
-        if options["form"] != "json":
+        if not machine(wanted):
             raise
         complain(error.message)  # the document says it as well: machines read stdout
         examined = examine.nothing(profile, [error.message, examine.NOTHING])
     diagnoses = [explain.diagnose(case, notes=_notes(case, examined, options)) for case in examined.cases]
-    if not examined.readable and options["form"] == "text" and all(d.root is None for d in diagnoses):
+    if not examined.readable and not machine(wanted) and all(d.root is None for d in diagnoses):
         raise NothingReadable("; ".join(dict.fromkeys(diagnoses[0].notes)))
-    try:
-        if options["form"] == "json":
-            from diagnose.render import document
-
-            write(document.dumps(diagnoses, options["every"]))
-        else:
-            show(diagnoses, checklist, options)
-    except BrokenPipeError:
-        leave_quietly()  # the reader has left; the exit code is the answer's all the same
+    code = max((exit_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst)
+    origins = collected[-1].origins if collected else {}
+    deliver(wanted, Shown(diagnoses, checklist, options, origins, code).render)
     if examined.interrupted:
         raise click.Abort
-    sys.exit(max((_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst))
+    sys.exit(code)
+
+
+def _named(options: dict[str, Any]) -> list[str]:
+    """The evidence that the command line names."""
+    named = [*options.get("paths", ()), *(name for kind in KINDS for name in options.get(kind, ()))]
+    return [*named, *([options["file"]] if options.get("file") else [])]
 
 
 def _notes(case: Case, examined: examine.Examined, options: dict[str, Any]) -> list[str]:
@@ -358,7 +362,8 @@ def _worst(code: Exit) -> int:
     return [Exit.OK, Exit.NOTHING_READABLE, Exit.UNDETERMINED, Exit.NOT_SOUND].index(code)
 
 
-def _code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
+def exit_code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
+    """The exit code of one answer, the same in every format."""
     if unreadable:
         return Exit.NOTHING_READABLE
     if expected == "image-to-image" and d.outcome != "switched":
@@ -372,18 +377,73 @@ def _code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
     return Exit.OK if explain.sound(d) else Exit.NOT_SOUND
 
 
-def show(diagnoses: list[Diagnosis], checklist: bool, options: dict[str, Any]) -> None:
-    from diagnose.render.text import Page
-    from diagnose.render.words import Words
+class Shown:
+    """Answers, and how they are shown in each format."""
 
-    shown_on = open_console(options["color"])
-    page = Page(shown_on, Words(language(options["lang"])), options["verbose"])
-    with shown_on.capture() as shown:
-        for index, d in enumerate(diagnoses):
-            if index:
-                page.rule()
-            page.show(d, checklist)
-    write(shown.get().rstrip("\n"))
+    def __init__(
+        self,
+        diagnoses: Sequence[Diagnosis],
+        checklist: bool,
+        options: Mapping[str, Any],
+        origins: Mapping[str, Sequence[Path | bytes]],
+        code: int,
+    ) -> None:
+        self.diagnoses, self.checklist, self.options, self.origins, self.code = (
+            diagnoses,
+            checklist,
+            options,
+            origins,
+            code,
+        )
+
+    def render(self, form: str, to_file: bool = False) -> str:
+        """The document of a format."""
+        from diagnose.render.words import Words
+
+        words = Words(language(self.options["lang"]))
+        match form:
+            case "json":
+                from diagnose.render import document
+
+                return document.dumps(list(self.diagnoses), bool(self.options.get("every")))
+            case "text":
+                return self.text(words, to_file)
+            case "junit":
+                from diagnose.render import junit
+
+                return junit.diagnoses(self.diagnoses, words)
+            case "sarif":
+                from diagnose.render import sarif
+
+                return sarif.diagnoses(self.diagnoses, words, exit_code=self.code)
+            case _:
+                from diagnose.render import html, markdown
+
+                pages = html if form == "html" else markdown
+                return pages.dumps(self.reports(words, verbose=form == "html"), words)
+
+    def reports(self, words: Words, verbose: bool) -> list[report.Report]:
+        """What Markdown and HTML show, with what stands at the places of the proof."""
+        from diagnose import excerpts
+        from diagnose.render import report
+
+        proofs = [found for found in map(report.proof, self.diagnoses) if found is not None]
+        around = excerpts.of((e.source for found in proofs for e in found.evidence), self.origins)
+        verbose = verbose or bool(self.options["verbose"])
+        return [report.of(d, words, verbose=verbose, excerpts=around) for d in self.diagnoses]
+
+    def text(self, words: Words, to_file: bool) -> str:
+        """The screens under each other; in a file without colours, as wide as a page."""
+        from diagnose.render.text import Page
+
+        shown_on = open_console("never", 100) if to_file else open_console(self.options["color"])
+        page = Page(shown_on, words, bool(self.options["verbose"]))
+        with shown_on.capture() as shown:
+            for index, d in enumerate(self.diagnoses):
+                if index:
+                    page.rule()
+                page.show(d, self.checklist)
+        return str(shown.get()).rstrip("\n")
 
 
 def found_log(file: str | None, profile: Profile) -> Path:

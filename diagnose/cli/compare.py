@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from diagnose.cli.terminal import (
-    FORMATS,
-    complain,
-    language,
-    leave_quietly,
-    open_console,
-    profile_of,
-    standard_input,
-    write,
-)
+from diagnose.cli.output import deliver, machine, output_options, protect, targets
+from diagnose.cli.terminal import complain, language, open_console, profile_of, standard_input
 from diagnose.errors import Exit, NothingReadable
 from diagnose.model import Profile
 
@@ -34,9 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."
 )
-@click.option(
-    "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
-)
+@output_options()
 @click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
 @click.option(
     "--color",
@@ -69,6 +60,8 @@ def compare(first: str, second: str, counted: bool, profile_name: str | None, **
     """
     if first == second == "-":
         raise click.UsageError("standard input can be A or B, and not both")
+    options["wanted"] = targets(options["forms"], options["outputs"])
+    protect(options["wanted"], (first, second))
     profile = profile_of(profile_name)
     if counted or _is_pattern(first) or _is_pattern(second):
         _leave(*_histories(first, second, profile, options), options)
@@ -101,16 +94,16 @@ def _given(name: str, profile: Profile, chosen: Profile | None, options: dict[st
 
     try:
         examined = _examined(name, profile, chosen)
-        if not examined.readable and options["form"] == "text":
+        if not examined.readable and not machine(options["wanted"]):
             raise NothingReadable("; ".join(dict.fromkeys(case_file.notes(examined.cases[0]))))
     except NothingReadable as error:
         told = error.message if place.spot(name).file in error.message else f"{name}: {error.message}"
-        if options["form"] == "text":
+        if not machine(options["wanted"]):
             raise NothingReadable(told) from None
         complain(told)
         examined = examine.nothing(profile, [told, examine.NOTHING])
     case = examined.cases[0]
-    notes = tuple(case_file.notes(case)) if options["verbose"] or options["form"] == "json" else ()
+    notes = tuple(case_file.notes(case)) if options["verbose"] or machine(options["wanted"]) else ()
     return Given(name, case, examined.readable, notes)
 
 
@@ -164,7 +157,7 @@ def _history(name: str, profile: Profile, options: dict[str, Any]) -> History:
     try:
         return survey([name], profile)
     except NothingReadable as error:
-        if options["form"] == "text":
+        if not machine(options["wanted"]):
             raise
         complain(error.message)
         return History(profile.name, notes=(error.message,))
@@ -175,19 +168,38 @@ def _history(name: str, profile: Profile, options: dict[str, Any]) -> History:
 
 def _leave(found: Comparison | HistoryComparison, code: Exit, options: dict[str, Any]) -> NoReturn:
     """Print, and exit with the answer's code."""
-    try:
-        if options["form"] == "json":
+    deliver(options["wanted"], lambda form, to_file: _render(found, form, to_file, code, options))
+    sys.exit(code)
+
+
+def _render(
+    found: Comparison | HistoryComparison, form: str, to_file: bool, code: Exit, options: Mapping[str, Any]
+) -> str:
+    from diagnose.render.words import Words
+
+    words, verbose = Words(language(options["lang"])), bool(options["verbose"])
+    match form:
+        case "json":
             from diagnose.render import compare_document
 
-            write(compare_document.dumps(found))
-        else:
-            from diagnose.render import compare as shown
-            from diagnose.render.words import Words
+            return compare_document.dumps(found)
+        case "text":
+            from diagnose.render import compare as screen
 
-            console = open_console(options["color"])
+            console = open_console("never", 100) if to_file else open_console(options["color"])
             with console.capture() as captured:
-                shown.show(found, console, Words(language(options["lang"])), bool(options["verbose"]))
-            write(captured.get().rstrip("\n"))
-    except BrokenPipeError:
-        leave_quietly()  # the reader has left; the exit code is the answer's all the same
-    sys.exit(code)
+                screen.show(found, console, words, verbose)
+            return str(captured.get()).rstrip("\n")
+        case "junit":
+            from diagnose.render import junit
+
+            return junit.comparison(found, words)
+        case "sarif":
+            from diagnose.render import sarif
+
+            return sarif.comparison(found, words, exit_code=code)
+        case _:
+            from diagnose.render import compare_report, html, markdown
+
+            report = compare_report.of(found, words, verbose=verbose or form == "html")
+            return (html if form == "html" else markdown).dumps([report], words)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from diagnose.cli.answers import show
-from diagnose.cli.terminal import FORMATS, language, open_console, profile_of, safe, write, write_json
+from diagnose.cli.answers import Shown, exit_code
+from diagnose.cli.output import Target, deliver, output_options, protect, targets
+from diagnose.cli.terminal import language, open_console, profile_of, safe, write
 from diagnose.errors import Exit
+from diagnose.render.words import Words
+
+if TYPE_CHECKING:
+    from diagnose.generator.demo import Stage
+    from diagnose.generator.faults import Fault
 
 
 @click.command()
@@ -28,14 +35,7 @@ from diagnose.errors import Exit
     metavar="FOLDER",
     help="Leave the evidence files in this folder.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=FORMATS,
-    default="text",
-    show_default=True,
-    help="Text for people, JSON for machines (with --break and --score).",
-)
+@output_options()
 @click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
 @click.option(
     "--color",
@@ -44,9 +44,7 @@ from diagnose.errors import Exit
     show_default=True,
     help="Colours in the text.",
 )
-def demo(
-    broken: str | None, listed: bool, score: bool, keep: Path | None, form: str, lang: str | None, color: str
-) -> None:
+def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, **options: Any) -> None:
     """Break a small backend link by link, and explain each failure from its files.
 
     The backend is real and is sent real requests; Supabase and fal are stand-ins on
@@ -61,9 +59,11 @@ def demo(
     from diagnose.generator.demo import stage
 
     if listed:
-        for fault in faults.FAULTS:
-            click.echo(f"{fault.name:<36} {fault.title}")
+        words = Words(language(options["lang"]))
+        write("\n".join(f"{fault.name:<36} {words(fault.title)}" for fault in faults.FAULTS))
         return
+    wanted = targets(options["forms"], options["outputs"])
+    protect(wanted, ())
     chosen = list(faults.FAULTS)
     if broken is not None:
         chosen = [fault for fault in faults.FAULTS if broken in (fault.name, fault.check)][:1]
@@ -81,84 +81,77 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch, stage() as on:
         folder = keep if keep is not None else Path(scratch)
         if score:
-            _score(chosen, on, folder, form)
+            _score(chosen, on, folder, wanted)
         elif broken is not None:
-            _demo_one(chosen[0], on, folder, form, {"lang": lang, "color": color, "verbose": False})
+            _demo_one(chosen[0], on, folder, wanted, options)
         else:
-            _demo_all(chosen, on, folder, {"lang": lang, "color": color})
-    if keep is not None and form == "text":
+            _demo_all(chosen, on, folder, wanted, options)
+    if keep is not None and wanted == (Target("text", None),):
         kept = safe(str(keep))
         click.echo(f"\nThe evidence is in {kept}; repeat any answer with: diagnose checklist {kept}/<name>")
 
 
-def _demo_one(fault: Any, stage: Any, folder: Path, form: str, options: dict[str, Any]) -> None:
+def _demo_one(fault: Fault, stage: Stage, folder: Path, wanted: Sequence[Target], options: Mapping[str, Any]) -> None:
     from diagnose import score
 
-    place = folder / fault.name
+    place = folder / fault.name.replace(":", "-")
     stage.write_case(fault, place)
-    found = score.answer(place, score.written(place), fault.profile)
-    if form == "json":
-        from diagnose.render import document
+    bundle = score.read(place, score.written(place))
+    found = score.judged(bundle, fault.profile)
+    answers = Shown([found], True, {**options, "verbose": False}, bundle.origins, exit_code(found, None, False))
 
-        write(document.dumps([found], False))
-    else:
-        click.echo(f"Broken: {fault.title}\n")
-        show([found], True, options)
+    def render(form: str, to_file: bool) -> str:
+        said = answers.render(form, to_file)
+        words = Words(language(options["lang"]))
+        return f"{words('Broken')}: {words(fault.title)}\n\n{said}" if form == "text" else said
+
+    deliver(wanted, render)
 
 
-def _demo_all(chosen: list[Any], stage: Any, folder: Path, options: dict[str, Any]) -> None:
+def _demo_all(
+    chosen: Sequence[Fault], stage: Stage, folder: Path, wanted: Sequence[Target], options: Mapping[str, Any]
+) -> None:
     from diagnose import score
     from diagnose.render.text import Page
-    from diagnose.render.words import Words
 
-    page = Page(open_console(options["color"]), Words(language(options["lang"])), False)
+    words = Words(language(options["lang"]))
+    screen = wanted == (Target("text", None),)
+    page = Page(open_console(options["color"]), words, False)
+    found = []
     for fault in chosen:
-        place = folder / fault.name
+        place = folder / fault.name.replace(":", "-")
         stage.write_case(fault, place)
-        with page.console.capture() as shown:
-            page.short(fault.title, score.answer(place, score.written(place), fault.profile))
-        write(shown.get().rstrip("\n"))
+        found.append(score.answer(place, score.written(place), fault.profile))
+        if screen:
+            with page.console.capture() as shown:
+                page.short(words(fault.title), found[-1])
+            write(shown.get().rstrip("\n"))
+    if not screen:
+        deliver(wanted, Shown(found, True, {**options, "verbose": False, "every": True}, {}, Exit.OK).render)
+        return
     page.console.print()
     page.line(
-        f"{len(chosen)} faults. One in full: diagnose demo --break bucket_missing. How often it is right: diagnose demo --score",
+        words(
+            "{n} faults. One in full: diagnose demo --break bucket_missing. How often it is right: diagnose demo --score",
+            n=len(chosen),
+        ),
         "dim",
     )
 
 
-def _score(chosen: list[Any], stage: Any, folder: Path, form: str) -> None:
+def _score(chosen: Sequence[Fault], stage: Stage, folder: Path, wanted: Sequence[Target]) -> None:
     from diagnose import score
 
+    screen = wanted == (Target("text", None),)
     rows = []
     for fault in chosen:
-        rows.append(score.row(fault, stage, folder / fault.name))
-        if form == "text":
-            row, root = rows[-1], rows[-1].found.root
-            blamed = sum(r.blamed for r in row.removals)
-            kept = [r for r in row.removals if "backend.log" in r.present]
-            named = root.check if root is not None else (fault.check if row.right else "-")
-            click.echo(
-                f"{'right' if row.right else 'WRONG':<6} {fault.name:<36} {named:<28} blamed {blamed}/{len(row.removals)}  named with log {sum(r.named for r in kept)}/{len(kept)}"
-            )
-    removals = [r for row in rows for r in row.removals]
-    kept = [r for r in removals if "backend.log" in r.present]
-    total = {
-        "faults": len(rows),
-        "top1": sum(row.right for row in rows) / len(rows),
-        "removals": len(removals),
-        "false_blame": sum(r.blamed for r in removals),
-        "suspected": sum(r.suspected for r in removals) / max(1, len(removals)),
-        "named_with_log": sum(r.named for r in kept) / max(1, len(kept)),
-    }
-    if form == "json":
-        table = [{"broken": row.fault.name, "named": row.found.root.check if row.found.root else None, "right": row.right,
-                  "removals": [{"present": list(r.present), "root": r.root, "suspected": r.suspected, "false_blame": r.blamed} for r in row.removals]} for row in rows]  # fmt: skip
-        write_json({**total, "rows": table})
-        return
-    click.echo(f"\nTop-1 {total['top1']:.2f} over {len(rows)} faults with full evidence")
-    click.echo(f"False blame {total['false_blame']} in {len(removals)} answers with sources taken away")
-    click.echo(
-        f"The fault is named or suspected in {total['suspected']:.3f}, and named where the backend's log is kept in {total['named_with_log']:.3f}"
-    )
+        rows.append(score.row(fault, stage, folder / fault.name.replace(":", "-")))
+        if screen:
+            write(score.line(rows[-1]))
+    forms = {"json": score.dumps, "markdown": score.markdown, "text": score.summary}
+    if any(target.form not in forms for target in wanted):
+        raise click.UsageError("--score is told as text, json or markdown")
+    deliver(wanted, lambda form, _: forms[form](rows))
 
 
 @click.command()

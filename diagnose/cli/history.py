@@ -6,15 +6,16 @@ import contextlib
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from diagnose.cli.answers import found_log
-from diagnose.cli.terminal import language, leave_quietly, open_console, profile_of, write
-from diagnose.errors import Exit, UnknownName
+from diagnose.cli.output import FORMATS, deliver, machine, output_options, protect, targets
+from diagnose.cli.terminal import complain, language, open_console, profile_of
+from diagnose.errors import Exit, NothingReadable, UnknownName
 from diagnose.model.history import History
 
 _MOMENT = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?)?)?")
@@ -53,14 +54,7 @@ def _moment(_context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-    help="Text for people, JSON for machines, CSV for a spreadsheet.",
-)
+@output_options("csv")
 @click.option("--offline", is_flag=True, help="Forbid all network use (files alone never need it).")
 @click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
 @click.option(
@@ -91,6 +85,8 @@ def history(paths: tuple[str, ...], **options: Any) -> None:
     from diagnose import registry
     from diagnose.history.engines import processors
 
+    wanted = targets(options["forms"], options["outputs"], (*FORMATS, "csv"))
+    protect(wanted, paths)
     profile = profile_of(options["profile_name"])
     _known(options["only"], tuple(registry.by_id()))
     named = list(paths) or [str(found_log(None, profile))]
@@ -109,12 +105,16 @@ def history(paths: tuple[str, ...], **options: Any) -> None:
             offline=options["offline"],
             scratch=scratch,
         )
-        found = engine.survey(named, profile, wish, told)
-    try:
-        _show(found, options)
-    except BrokenPipeError:
-        leave_quietly()
-    sys.exit(_code(found))
+        try:
+            found = engine.survey(named, profile, wish, told)
+        except NothingReadable as error:
+            if not machine(wanted):
+                raise
+            complain(error.message)  # the document says it as well: machines read stdout
+            found = History(profile.name, notes=(error.message,))
+    code = _code(found)
+    deliver(wanted, lambda form, to_file: render(found, form, to_file, code, options))
+    sys.exit(code)
 
 
 def _known(check: str | None, checks: tuple[str, ...]) -> None:
@@ -169,21 +169,38 @@ def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
         yield told
 
 
-def _show(found: History, options: dict[str, Any]) -> None:
-    if options["form"] != "text":
-        from diagnose.render import history_document
-
-        write(history_document.dumps(found) if options["form"] == "json" else history_document.csv(found).rstrip("\n"))
-        return
+def render(found: History, form: str, to_file: bool, code: int, options: Mapping[str, Any]) -> str:
+    """The document of a format."""
     from diagnose import registry
-    from diagnose.render import history as page
     from diagnose.render.words import Words
 
+    words = Words(language(options["lang"]))
     titles = {check.id: check.fault for check in registry.checks()}
-    shown_on = open_console(options["color"])
-    with shown_on.capture() as shown:
-        page.show(found, shown_on, Words(language(options["lang"])), options["verbose"], titles)
-    write(shown.get().rstrip("\n"))
+    match form:
+        case "json" | "csv":
+            from diagnose.render import history_document
+
+            return history_document.dumps(found) if form == "json" else history_document.csv(found).rstrip("\n")
+        case "text":
+            from diagnose.render import history as screen
+
+            shown_on = open_console("never", 100) if to_file else open_console(options["color"])
+            with shown_on.capture() as shown:
+                screen.show(found, shown_on, words, options["verbose"], titles)
+            return str(shown.get()).rstrip("\n")
+        case "junit":
+            from diagnose.render import junit
+
+            return junit.history(found, words)
+        case "sarif":
+            from diagnose.render import sarif
+
+            return sarif.history(found, words, exit_code=code)
+        case _:
+            from diagnose.render import history_report, html, markdown
+
+            report = history_report.of(found, words, verbose=bool(options["verbose"]) or form == "html", titles=titles)
+            return (html if form == "html" else markdown).dumps([report], words)
 
 
 def _code(found: History) -> Exit:

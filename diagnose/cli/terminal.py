@@ -16,11 +16,11 @@ from diagnose.model import Profile
 FORMATS = click.Choice(["text", "json"])
 
 
-def open_console(color: str) -> Any:
+def open_console(color: str, width: int | None = None) -> Any:
     from rich.console import Console
 
     if color == "never":
-        return Console(highlight=False, no_color=True, color_system=None, emoji=False, markup=False)
+        return Console(highlight=False, no_color=True, color_system=None, emoji=False, markup=False, width=width)
     force = True if color == "always" else None
     return Console(highlight=False, force_terminal=force, emoji=False, markup=False)
 

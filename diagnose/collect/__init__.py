@@ -5,6 +5,7 @@ The reader of each kind is imported when a file of that kind is met: `latest-log
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -55,6 +56,8 @@ class Bundle:
     """Saved cases, as they stand in their files."""
     named: set[Path] = field(default_factory=set)
     """Files that were named one by one, and not found in a folder."""
+    origins: dict[str, list[Path | bytes]] = field(default_factory=dict)
+    """What was read under each name: a file, or standard input."""
     settings_files: list[Path] = field(default_factory=list)
     """Of these the settings: whoever names such a file means what stands in it."""
 
@@ -83,13 +86,20 @@ def gather(
         bundle.named |= set() if path.is_dir() else {path}
     files += [(kind, path, path.name) for kind, path in named]
     if stdin is not None:
-        _recognise(bundle, stdin, "stdin", None)
+        bundle.origins["stdin"] = [stdin]
+        if stdin[:4] in ZIP:
+            _archive(bundle, io.BytesIO(stdin), "stdin")
+        else:
+            _recognise(bundle, stdin, "stdin", None)
         if otherwise and bundle.empty:
             _recognise(bundle, stdin, "stdin", otherwise)
     for kind, path, name in sorted(files, key=lambda f: _rotation(f[1])):
         if kind == "source":
             _source(bundle, path)
+        elif kind is None and _head_bytes(path) in ZIP:
+            _archive(bundle, path, name)
         else:
+            bundle.origins.setdefault(name, []).append(path)
             _file(bundle, path, name, kind, every)
             if otherwise and bundle.empty:
                 _file(bundle, path, name, otherwise, every)
@@ -130,6 +140,7 @@ def _must_exist(path: Path) -> None:
         raise NothingReadable(f"'{str(path)[:200]}': no such file or folder")
 
 
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OWN_DOCUMENT = '"schema_version"'
 """Stands at the head of what this program writes itself, however much that quotes of logs."""
 _CASE_KEYS = {"schema_version", "profile", "subject", "evidence"}
@@ -153,6 +164,65 @@ def _source(bundle: Bundle, path: Path) -> None:
         bundle.common += found
         bundle.given.add("source")
         bundle.read.append(path.name)
+        folder = path.parent if path.is_file() else path
+        for name in dict.fromkeys(e.source.rpartition(":")[0] for e in found):
+            bundle.origins.setdefault(name, []).append(folder / name)
+
+
+def _head_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError:
+        return b""  # whoever reads it says why it cannot be read
+
+
+def _archive(bundle: Bundle, file: Path | io.BytesIO, name: str) -> None:
+    """A bundle, whose case is all its evidence; or a stranger's archive, each file of it like one in a folder."""
+    from diagnose.collect import archive
+    from diagnose.collect.text import GZIP_MAGIC, inflate
+
+    found = archive.read(file, name)
+    bundle.notes += found.notes
+    if found.manifest is not None:
+        held = {member.name: member.data for member in found.members}
+        _recognise(bundle, held[archive.CASE], name, None)
+        for inside, data in held.items():
+            if inside.startswith(archive.EVIDENCE):
+                bundle.origins[inside.removeprefix(archive.EVIDENCE)] = [data]
+        return
+    bundle.notes.append(f"{name}: {len(found.members)} files of this archive were looked at")
+    python = [member for member in found.members if member.name.endswith(".py")]
+    for member in found.members:
+        if member.name.endswith(".py") or member.name.startswith("__MACOSX/"):
+            continue
+        bundle.origins.setdefault(member.name, []).append(member.data)
+        packed = member.data.startswith(GZIP_MAGIC)
+        _recognise(bundle, inflate(member.data).data if packed else member.data, member.name, None)
+    if python:
+        _packed_source(bundle, [(member.name, member.data) for member in python])
+
+
+def _packed_source(bundle: Bundle, files: list[tuple[str, bytes]]) -> None:
+    """A source folder out of an archive."""
+    import tempfile
+
+    from diagnose.collect import source
+
+    with tempfile.TemporaryDirectory(prefix="diagnose-") as folder:
+        for name, data in files:
+            file = Path(folder, *name.replace("\\", "/").split("/"))
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+            except (OSError, ValueError):  # a name that this system does not take
+                bundle.notes.append(f"{name}: could not be unpacked")
+                continue
+            bundle.origins.setdefault(name, []).append(data)
+        found = source.read(Path(folder))
+    if found:
+        bundle.common += found
+        bundle.given.add("source")
 
 
 def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) -> None:

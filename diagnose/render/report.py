@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from diagnose.model import CHAIN, FAULTS, Diagnosis, Evidence, Finding, Link, LinkState, Message, Remedy, Status
+from diagnose.model.excerpts import Excerpt
 from diagnose.render.words import ANSWERS, LINKS, QUESTIONS, STATUSES, Words, shown
 
 PLACE = 64
@@ -61,6 +62,17 @@ REASONS = {
     "WRONG_MODEL_CONFIGURED": "The backend is set to another model than its profile names.",
     "UNKNOWN": "The evidence does not tell why.",
 }
+SIGNS = {
+    Status.PASS: "✓",
+    Status.FAIL: "✗",
+    Status.WARN: "!",
+    Status.NOTE: "i",
+    Status.UNKNOWN: "?",
+    Status.NOT_APPLICABLE: "-",
+    Status.NOT_REACHED: "·",
+    Status.CRASH: "#",
+}
+"""The mark of each status, where it stands in a line."""
 VERDICTS = {
     "used": Message("Photo used"),
     "faulty": Message("Photo used, with a fault"),
@@ -74,22 +86,6 @@ VERDICTS = {
 
 
 # --- blocks
-
-
-class SourceLine(NamedTuple):
-    """A line of a file of evidence."""
-
-    number: int | None
-    text: str
-    marked: bool
-    """It is the line that the evidence names."""
-
-
-class Excerpt(NamedTuple):
-    """What stands around a piece of evidence in its file."""
-
-    source: str
-    lines: tuple[SourceLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +181,8 @@ class Lines:
     """Sentences."""
 
     lines: tuple[str, ...]
+    status: Status | None = None
+    """How they are coloured; what stands back is not applicable."""
 
 
 class Row(NamedTuple):
@@ -197,6 +195,8 @@ class Row(NamedTuple):
     """What is said below it."""
     command: str | None = None
     """What opens its example, to copy."""
+    instead: str = ""
+    """Where the command cannot be shown, this stands for the last line below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +236,10 @@ class Stretch(NamedTuple):
     numbers: tuple[str, ...]
     """The same, as they are said."""
     cause: str = ""
+    causes: tuple[tuple[str, int], ...] = ()
+    """Every cause, and how many it has, so that neighbours can be shown as one."""
+    ends: tuple[str, str] = ("", "")
+    """From which time to which; the same twice where it has one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,8 @@ class Item(NamedTuple):
     text: str
     strong: bool = False
     under: tuple[Item, ...] = ()
+    status: Status | None = None
+    """How it is coloured; what stands back is not applicable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +408,7 @@ class _Teller:
 
 def _contents(block: Block) -> Sequence[object]:
     match block:
-        case Facts(found) | Checklist(found) | Proof(found) | Chain(found) | Findings(found) | Lines(found):
+        case Facts(found) | Checklist(found) | Proof(found) | Chain(found) | Findings(found) | Lines(lines=found):
             return found
         case Table(rows=found) | Bars(found) | Timeline(found) | Outline(found):
             return found
