@@ -21,7 +21,7 @@ from diagnose.collect import prompt_log
 from diagnose.collect.archive import CASE, EVIDENCE, MANIFEST
 from diagnose.collect.text import decode, open_bytes
 from diagnose.errors import SecretLeft
-from diagnose.model import Case
+from diagnose.model import Case, Phrase
 
 WHOLE = 4 << 20
 """Characters of a file that goes in whole; of a longer one what tells of this generation."""
@@ -92,7 +92,9 @@ def _item(name: str, inside: str, origin: Path | bytes, case: Case) -> Item | Le
     except OSError as error:
         return LeftOut(mask.text(name), f"cannot be read: {error.strerror or error}")
     if text.lstrip().startswith("{") and '"log"' in text[:2000] and '"entries"' in text[:20_000]:
-        return LeftOut(mask.text(name), "is a recording of the browser, which holds other traffic; its part is in the case")
+        return LeftOut(
+            mask.text(name), "is a recording of the browser, which holds other traffic; its part is in the case"
+        )
     if len(text) > WHOLE:
         return _part(name, inside, text, origin, case)
     masked = mask.document(text)
@@ -115,7 +117,7 @@ def _part(name: str, inside: str, text: str, origin: Path | bytes, case: Case) -
         return LeftOut(mask.text(name), f"is long ({len(text):,} characters), and no line of it is named")
     first, last = max(0, places[0] - AROUND), min(len(lines), places[-1] + AROUND, places[0] + MOST_LINES)
     masked = mask.document("\n".join(lines[first:last]))
-    said = f"lines {first + 1} to {last} of {len(lines):,}"
+    said = Phrase("lines {first} to {last} of {lines}", first=first + 1, last=last, lines=f"{len(lines):,}")
     shifted = tuple(one._replace(line=one.line + first) for one in masked.maskings)
     return Item(inside, masked.text, said, shifted)
 
@@ -199,5 +201,10 @@ def _scan(data: bytes, seen: frozenset[str]) -> None:
                 for left in mask.survivors(text, seen):
                     place = what or f"line {left.line}"
                     raise SecretLeft(
-                        f"the bundle was not written: {mask.text(info.filename)}, {place}, would hold a secret ({left.kind})"
+                        Phrase(
+                            "the bundle was not written: {file}, {place}, would hold a secret ({kind})",
+                            file=mask.text(info.filename),
+                            place=place,
+                            kind=left.kind,
+                        )
                     )

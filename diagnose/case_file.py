@@ -13,7 +13,7 @@ from typing import Any
 from diagnose import mask
 from diagnose import profile as profiles
 from diagnose.errors import NothingReadable
-from diagnose.model import Case, Evidence, Profile, Subject, Witness
+from diagnose.model import Case, Evidence, Phrase, Profile, Subject, Witness
 
 NOTE = "note"
 """The kind of evidence that says how the evidence was read."""
@@ -28,13 +28,25 @@ def is_case(value: object) -> bool:
 
 def noted(case: Case, notes: list[str]) -> Case:
     """The case with the notes that its readers made."""
-    told = tuple(Evidence(NOTE, "(how it was read)", Witness.CLAIMED, {"text": note}) for note in notes)
+    told = tuple(Evidence(NOTE, "(how it was read)", Witness.CLAIMED, _told(note)) for note in notes)
     return Case(case.profile, (*case.evidence, *told), case.subject)
+
+
+def _told(note: str) -> dict[str, Any]:
+    return {"text": note, **({"template": note.template, "values": note.values} if isinstance(note, Phrase) else {})}
 
 
 def notes(case: Case) -> list[str]:
     """The notes that stand in a case."""
-    return [str(e.fields.get("text")) for e in case.evidence if e.kind == NOTE]
+    return [_note(e.fields) for e in case.evidence if e.kind == NOTE]
+
+
+def _note(fields: Mapping[str, Any]) -> str:
+    """A note; of one that was saved the template is kept beside its text, so that it can still be translated."""
+    text, template, values = fields.get("text"), fields.get("template"), fields.get("values")
+    if isinstance(text, Phrase) or not (isinstance(text, str) and isinstance(template, str)):
+        return text if isinstance(text, str) else str(text)
+    return Phrase.known(text, template, {k: str(v) for k, v in values.items()} if isinstance(values, Mapping) else {})
 
 
 def dumps(case: Case) -> str:
@@ -61,7 +73,9 @@ def loads(value: Any, name: str) -> Case:
     """The case in a JSON document. Raises NothingReadable, ProfileError."""
     if not is_case(value) or value["schema_version"] != 1:
         raise NothingReadable(
-            f"'{name}': is not a saved case of this version; `diagnose validate --schema case` says why"
+            Phrase(
+                "'{name}': is not a saved case of this version; `diagnose validate --schema case` says why", name=name
+            )
         )
     given = value["profile"] if isinstance(value["profile"], Mapping) else {}
     profile = profiles.build(given, f"{name}#/profile")
@@ -69,7 +83,9 @@ def loads(value: Any, name: str) -> Case:
     evidence = tuple(e for e in map(_evidence, value["evidence"]) if e is not None)
     if len(evidence) != len(value["evidence"]):
         raise NothingReadable(
-            f"'{name}': some of its evidence is malformed; `diagnose validate --schema case` says where"
+            Phrase(
+                "'{name}': some of its evidence is malformed; `diagnose validate --schema case` says where", name=name
+            )
         )
     entry, timestamp, source = subject.get("entry"), subject.get("timestamp"), subject.get("source")
     return Case(

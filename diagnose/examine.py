@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from diagnose import case_file, mask, normalise
 from diagnose.errors import NothingReadable
-from diagnose.model import Case, Profile
+from diagnose.model import Case, Phrase, Profile
 
 if TYPE_CHECKING:
     from diagnose.collect import Bundle
@@ -50,7 +50,11 @@ def examine(
     interrupted, asked = _look(bundle, profile, selector, looking) if looking is not None else (False, ())
     readable, notes = is_readable(bundle), list(bundle.notes)
     if not readable:
-        notes += [f"{name}: {fault.message}" for name, log in bundle.prompt_logs for fault in log.faults]
+        notes += [
+            Phrase("{name}: {message}", name=name, message=fault.message)
+            for name, log in bundle.prompt_logs
+            for fault in log.faults
+        ]
         notes.append(NOTHING)
     cases = normalise.cases(bundle, profile, selector, every)
     return Examined(tuple(case_file.noted(case, notes) for case in cases), readable, interrupted, asked)
@@ -73,7 +77,7 @@ def saved(bundle: Bundle, profile: Profile | None) -> Examined:
     """A saved case, as it was; judged by another profile only where one is named. Raises NothingReadable."""
     name, value = bundle.cases[0]
     if len(bundle.cases) > 1 or bundle.given != {"case"}:
-        raise NothingReadable(f"'{name}': a saved case holds all its evidence; give it alone")
+        raise NothingReadable(Phrase("'{name}': a saved case holds all its evidence; give it alone", name=name))
     case = case_file.loads(value, name)
     return Examined((replace(case, profile=profile) if profile is not None else case,))
 
@@ -94,7 +98,10 @@ def _look(
     mask.remember(*(setting.value for setting in known.settings if "URL" not in setting.name.upper()))
     if wish.live and found.storage is None:
         bundle.notes.append(
-            f"--live: no SUPABASE_URL stands in the environment, {', '.join(environment.FILES[:2])} or beside"
+            Phrase(
+                "--live: no SUPABASE_URL stands in the environment, {names} or beside",
+                names=", ".join(environment.FILES[:2]),
+            )
         )
     elif wish.live and found.storage_key is None:
         bundle.notes.append("--live: no Supabase key stands where SUPABASE_URL does, so Storage was asked without one")

@@ -10,7 +10,7 @@ from diagnose import schema
 from diagnose.collect import prompt_log
 from diagnose.collect.text import last_uuid
 from diagnose.errors import NothingReadable
-from diagnose.model import Case, Evidence, Profile, Subject, Witness
+from diagnose.model import Case, Evidence, Phrase, Profile, Subject, Witness
 
 if TYPE_CHECKING:
     from diagnose.collect import Bundle, backend_log, documents
@@ -259,18 +259,25 @@ def _select(rows: Sequence[_Row], selector: Selector) -> _Row:
         if -len(entries) <= index < len(entries) and (index < 0 or entries[0].entry is None):
             return entries[index]
         span = f"0 to {len(entries) - 1}" if entries else "none"
-        raise NothingReadable(f"--entry {index}: there is no such entry; there are {len(entries)} ({span})")
+        raise NothingReadable(
+            Phrase(
+                "--entry {index}: there is no such entry; there are {entries} ({span})",
+                index=index,
+                entries=len(entries),
+                span=span,
+            )
+        )
     if selector.at is not None:
         at = _stamp(selector.at)
         timed = [row for row in rows if row.time and _stamp(row.time)[: len(at)] <= at]
         if not timed:
-            raise NothingReadable(f"--at {selector.at}: no attempt at or before that time")
+            raise NothingReadable(Phrase("--at {at}: no attempt at or before that time", at=selector.at))
         return max(timed, key=lambda row: _stamp(row.time or ""))
     wanted = selector.match or ""
     for row in reversed(rows):
         if wanted in _text_of(row):
             return row
-    raise NothingReadable(f"--match {wanted!r}: no attempt contains this text")
+    raise NothingReadable(Phrase("--match {wanted}: no attempt contains this text", wanted=repr(wanted)))
 
 
 def _text_of(row: _Row) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose.errors import UnknownName
+from diagnose.model import Phrase
 from diagnose.siblings import sibling
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ def text(name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, names(), 1)
-    hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(names())}"
-    raise UnknownName(f"no schema is named '{name}'{hint}")
+    hint = (
+        Phrase("; did you mean '{near}'?", near=near[0])
+        if near
+        else Phrase("; known are {names}", names=", ".join(names()))
+    )
+    raise UnknownName(Phrase("no schema is named '{name}'{hint}", name=name, hint=hint))
 
 
 def load(name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from diagnose import collect, explain, normalise, registry
 from diagnose.errors import DiagnoseError, ExtraMissing
-from diagnose.model import Diagnosis, Evidence, Profile
+from diagnose.model import Diagnosis, Evidence, Phrase, Profile
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,8 +59,10 @@ def require_server() -> None:
     lacking = [name for name in SERVER if find_spec(name) is None]
     if lacking:
         raise ExtraMissing(
-            f"this command needs the server extra ({', '.join(lacking)} not installed):"
-            " pip install 'diagnose-generation[server]'"
+            Phrase(
+                "this command needs the server extra ({names} not installed): pip install 'diagnose-generation[server]'",
+                names=", ".join(lacking),
+            )
         )
 
 
@@ -75,7 +77,7 @@ def environment() -> Mapping[str, str | None]:
                 values = dotenv_values(name, interpolate=False)
                 found |= {key: value for key, value in values.items() if value is not None}
             except (OSError, ValueError) as error:
-                raise DiagnoseError(f"'{name}' cannot be read: {error}") from None
+                raise DiagnoseError(Phrase("'{name}' cannot be read: {error}", name=name, error=error)) from None
     return {**found, **os.environ}
 
 
@@ -111,7 +113,13 @@ def backend(options: Options, profile: Profile, say: Callable[[str], None], echo
     settings = hands.settings(variables)
     embedded = options.embedded or settings.empty
     if options.prompt_log is not None and options.prompt_log.suffix.lower() not in LOG_NAMES:
-        raise DiagnoseError(f"'{options.prompt_log}': a prompt log's name ends in {', '.join(LOG_NAMES)}")
+        raise DiagnoseError(
+            Phrase(
+                "'{prompt_log}': a prompt log's name ends in {names}",
+                prompt_log=options.prompt_log,
+                names=", ".join(LOG_NAMES),
+            )
+        )
     log_file = _folder(options.data) / LOG
     stream, trouble = _opened(log_file)
     with stream, contextlib.ExitStack() as held:
@@ -160,7 +168,9 @@ def _folder(data: Path) -> Path:
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DiagnoseError(f"'{data}': {error.strerror or error}; give another folder with --data") from None
+        raise DiagnoseError(
+            Phrase("'{data}': {why}; give another folder with --data", data=data, why=error.strerror or error)
+        ) from None
     return data
 
 
@@ -180,7 +190,9 @@ def _real(settings: Settings, log: Any) -> Hands:
     try:
         http = client()
     except (ValueError, ImportError) as error:
-        raise DiagnoseError(f"the proxy that the environment names cannot be used: {error}") from None
+        raise DiagnoseError(
+            Phrase("the proxy that the environment names cannot be used: {error}", error=error)
+        ) from None
     return Hands(
         Anyone(), SupabaseStorage(settings, http), Fal(settings, http), log, datetime.now, lambda: str(uuid4())
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from diagnose.errors import StrangerPackage
+from diagnose.model import Phrase
 
 _HOME = Path(__file__).resolve().parent.parent
 
@@ -36,12 +37,17 @@ def _place(name: str) -> str | None:
 def _refuse_stranger(name: str, place: str | None) -> None:
     if place is None:
         raise StrangerPackage(
-            f"the package '{name}' is missing: it belongs beside 'diagnose' in {_HOME}. "
-            "Install diagnose-generation again"
+            Phrase(
+                "the package '{name}' is missing: it belongs beside 'diagnose' in {HOME}. Install diagnose-generation again",
+                name=name,
+                HOME=_HOME,
+            )
         )
     if Path(place).resolve() != _HOME / name / "__init__.py":
         raise StrangerPackage(
-            f"another package named '{name}' stands before ours: {place}. "
-            "Use the `diagnose` command instead of `python -m diagnose`, unset PYTHONPATH, "
-            "and install diagnose-generation in an environment of its own (pipx or `uv tool install`)"
+            Phrase(
+                "another package named '{name}' stands before ours: {place}. Use the `diagnose` command instead of `python -m diagnose`, unset PYTHONPATH, and install diagnose-generation in an environment of its own (pipx or `uv tool install`)",
+                name=name,
+                place=place,
+            )
         )

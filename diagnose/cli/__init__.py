@@ -7,14 +7,15 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from diagnose import __version__
-from diagnose.cli import answers, compare, demo, history, pages, watch
-from diagnose.cli.terminal import complain, leave_quietly, safe
+from diagnose.cli import answers, bundle, compare, demo, help_texts, history, pages, watch
+from diagnose.cli.terminal import asked, complain, language, leave_quietly, say, tell
 from diagnose.errors import DiagnoseError, Exit
+from diagnose.model import Phrase
 
 
 class Commands(click.Group):
@@ -22,6 +23,13 @@ class Commands(click.Group):
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Speak the language that is asked for before anything is said, help and errors included."""
+        words = list(options.get("args") or (arguments[1] if len(arguments) > 1 else ()))
+        asked(help_texts.wanted(words))
+        help_texts.speak(self, language())
+        return super().make_context(*arguments, **options)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -32,12 +40,18 @@ class Commands(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], list(self.commands), 1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(error.message + hint, ctx) from None
+            hint = Phrase(" Did you mean '{near}'?", near=near[0]) if near else ""
+            raise click.UsageError(Phrase("{message}{hint}", message=error.message, hint=hint), ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="diagnose")
+@click.option(
+    "--lang",
+    type=click.Choice(["en", "id"]),
+    expose_value=False,
+    help="Language of all that is said.  [default: DIAGNOSE_LANG, or the locale]",
+)
 def cli() -> None:
     """Says why a picture ignores the photo it was asked to start from.
 
@@ -58,6 +72,7 @@ for command in (
     history.history,
     compare.compare,
     answers.collect,
+    bundle.bundle,
     pages.explain_command,
     pages.checks_command,
     pages.validate,
@@ -81,7 +96,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        tell("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
         _usage(error)
@@ -102,9 +117,15 @@ def _flush() -> None:
 
 def _usage(error: click.ClickException) -> None:
     """click's own message, with nothing in it that commands the terminal."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
-    click.echo(f"Error: {safe(error.format_message())}", err=True)
+        click.echo(error.ctx.get_usage(), err=True)
+        tell(Phrase("Try '{command} --help' for help.", command=error.ctx.command_path))
+        click.echo(err=True)
+    vars(error)["message"] = say(error.message)
+    tell(Phrase("Error: {message}", message=error.format_message()))
 
 
 def _internal(error: Exception) -> NoReturn:
@@ -114,8 +135,8 @@ def _internal(error: Exception) -> NoReturn:
 
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
-    complain(f"internal error at {place}: {type(error).__name__}: {error}")
-    click.echo("this is a fault of diagnose itself, not of your backend; please report this line", err=True)
+    complain(Phrase("internal error at {place}: {name}: {error}", place=place, name=type(error).__name__, error=error))
+    tell("this is a fault of diagnose itself, not of your backend; please report this line")
     if os.environ.get("DIAGNOSE_DEBUG"):
         click.echo(mask.text("".join(traceback.format_exception(error))), err=True)
     sys.exit(Exit.INTERNAL)

@@ -21,10 +21,11 @@ from diagnose.cli.terminal import (
     progress,
     safe,
     standard_input,
+    tell,
     write,
 )
 from diagnose.errors import Exit, NothingReadable
-from diagnose.model import Case, Diagnosis, Profile
+from diagnose.model import Case, Diagnosis, Phrase, Profile
 
 if TYPE_CHECKING:
     from diagnose.collect import Bundle
@@ -37,7 +38,7 @@ KINDS = ("prompt_log", "backend_log", "response", "request", "har", "console", "
 WHERE = ("prompt_log.json", "backend/prompt_log.json")
 
 
-def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+def selecting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that gives an answer."""
     options = [
         click.option(
@@ -74,7 +75,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
+def evidence_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What evidence can be named, and where may be looked."""
     options = [
         click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]..."),
@@ -137,7 +138,7 @@ def _sources(command: Callable[..., Any]) -> Callable[..., Any]:
     help="The generation that begins at this byte, or the first after it; `diagnose history` names it.",
 )
 @output_options()
-@_shared
+@selecting_options
 def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
     """Explain the newest entry of a prompt log.
 
@@ -167,9 +168,9 @@ def latest_log(file: str | None, at_offset: int | None, **options: Any) -> None:
 
 
 @click.command()
-@_sources
+@evidence_options
 @output_options()
-@_shared
+@selecting_options
 def checklist(**options: Any) -> None:
     """Answer the seven questions of the troubleshooting checklist.
 
@@ -182,13 +183,13 @@ def checklist(**options: Any) -> None:
     the files.
     """
     profile = profile_of(options["profile_name"])
-    wish = _wish(options)
-    gather = _gatherer(options, profile, wish)
+    wish = wish_of(options)
+    gather = gatherer(options, profile, wish)
     _answer(gather, profile, wish, checklist=True, **options)
 
 
 @click.command()
-@_sources
+@evidence_options
 @click.option(
     "-o",
     "--output",
@@ -198,7 +199,7 @@ def checklist(**options: Any) -> None:
     help="Where the case is written; `-` is standard output.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), hidden=True, expose_value=False)
-@_shared
+@selecting_options
 def collect(output: Path, **options: Any) -> None:
     """Save the evidence of one generation, so that its answer can be repeated anywhere.
 
@@ -212,12 +213,14 @@ def collect(output: Path, **options: Any) -> None:
         raise click.UsageError("a case is one generation; choose it with --entry, --at or --match instead of --all")
     given = [*options["paths"], *(name for kind in KINDS for name in options[kind])]
     if any(output.exists() and Path(name).exists() and output.samefile(name) for name in given):
-        raise click.BadParameter(f"'{output}' is evidence itself and is not overwritten", param_hint="--output")
+        raise click.BadParameter(
+            Phrase("'{output}' is evidence itself and is not overwritten", output=output), param_hint="--output"
+        )
     profile = profile_of(options["profile_name"])
-    wish = _wish(options)
-    examined = _examined(_gatherer(options, profile, wish), profile, wish, options)
+    wish = wish_of(options)
+    examined = look(gatherer(options, profile, wish), profile, wish, options)
     if not examined.readable:
-        raise NothingReadable("; ".join(dict.fromkeys(case_file.notes(examined.cases[0]))))
+        raise NothingReadable(Phrase.joined("; ", dict.fromkeys(case_file.notes(examined.cases[0]))))
     text = case_file.dumps(examined.cases[0])
     if str(output) == "-":
         write(text)
@@ -225,15 +228,21 @@ def collect(output: Path, **options: Any) -> None:
         try:
             output.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
-            raise click.BadParameter(f"'{output}': {error.strerror or error}", param_hint="--output") from None
-        said = f"{len(examined.cases[0].evidence)} pieces of evidence are in {output}; repeat the answer with: diagnose checklist {output}"
-        click.echo(safe(said), err=True)
+            raise click.BadParameter(
+                Phrase("'{output}': {why}", output=output, why=error.strerror or error), param_hint="--output"
+            ) from None
+        said = Phrase(
+            "{evidence} pieces of evidence are in {output}; repeat the answer with: diagnose checklist {output}",
+            evidence=len(examined.cases[0].evidence),
+            output=output,
+        )
+        tell(said)
     if examined.interrupted:
         raise click.Abort
     sys.exit(Exit.OK)
 
 
-def _wish(options: dict[str, Any]) -> Wish | None:
+def wish_of(options: dict[str, Any]) -> Wish | None:
     """Where may be looked; None: nowhere."""
     from diagnose.live.ask import origin
     from diagnose.live.targets import Wish
@@ -253,11 +262,11 @@ def _wish(options: dict[str, Any]) -> Wish | None:
         raise click.UsageError("--probe-upload needs the key of the environment: add --live")
     for name, url in (("--backend-url", wish.backend_url), ("--supabase-url", wish.supabase_url)):
         if url is not None and origin(url) is None:
-            raise click.BadParameter(f"'{url}' is not an http(s) address", param_hint=name)
+            raise click.BadParameter(Phrase("'{url}' is not an http(s) address", url=url), param_hint=name)
     return wish if wish.any and not options["offline"] else None
 
 
-def _gatherer(options: dict[str, Any], profile: Profile, wish: Wish | None) -> Callable[[], Bundle]:
+def gatherer(options: dict[str, Any], profile: Profile, wish: Wish | None) -> Callable[[], Bundle]:
     """Collects what the command line names; where it names nothing, what stands in the usual places."""
     from diagnose import collect
 
@@ -287,7 +296,7 @@ def _usual(profile: Profile, must: bool) -> list[Path]:
     return [prompt_log, beside] if beside.is_file() else [prompt_log]
 
 
-def _examined(
+def look(
     gather: Callable[[], Bundle], profile: Profile, wish: Wish | None, options: dict[str, Any]
 ) -> examine.Examined:
     """The cases. Raises NothingReadable."""
@@ -303,8 +312,10 @@ def _examined(
     if wish is None:
         return examine.examine(bundle, profile, selector, options["every"])
     if wish.write:
-        said = f"--probe-upload: one object, {wish.write}, is written to the bucket and removed again"
-        click.echo(said, err=True)
+        said = Phrase(
+            "--probe-upload: one object, {write}, is written to the bucket and removed again", write=wish.write
+        )
+        tell(said)
     with progress() as told:
         looking = examine.Looking(wish, began + options["deadline"], told)
         examined = examine.examine(bundle, profile, selector, options["every"], looking)
@@ -326,7 +337,7 @@ def _answer(
         return collected[-1]
 
     try:
-        examined = _examined(kept, profile, wish, options)
+        examined = look(kept, profile, wish, options)
     except NothingReadable as error:
         if not machine(wanted):
             raise
@@ -334,7 +345,7 @@ def _answer(
         examined = examine.nothing(profile, [error.message, examine.NOTHING])
     diagnoses = [explain.diagnose(case, notes=_notes(case, examined, options)) for case in examined.cases]
     if not examined.readable and not machine(wanted) and all(d.root is None for d in diagnoses):
-        raise NothingReadable("; ".join(dict.fromkeys(diagnoses[0].notes)))
+        raise NothingReadable(Phrase.joined("; ", dict.fromkeys(diagnoses[0].notes)))
     code = max((exit_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst)
     origins = collected[-1].origins if collected else {}
     deliver(wanted, Shown(diagnoses, checklist, options, origins, code).render)
@@ -455,5 +466,9 @@ def found_log(file: str | None, profile: Profile) -> Path:
         if Path(place).is_file():
             return Path(place)
     raise NothingReadable(
-        f"no prompt log found in {Path.cwd()}: looked for {', '.join(places)}; name a file, e.g. diagnose latest-log path/to/prompt_log.json"
+        Phrase(
+            "no prompt log found in {cwd}: looked for {names}; name a file, e.g. diagnose latest-log path/to/prompt_log.json",
+            cwd=Path.cwd(),
+            names=", ".join(places),
+        )
     )

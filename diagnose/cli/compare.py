@@ -13,7 +13,7 @@ import click
 from diagnose.cli.output import deliver, machine, output_options, protect, targets
 from diagnose.cli.terminal import complain, language, open_console, profile_of, standard_input
 from diagnose.errors import Exit, NothingReadable
-from diagnose.model import Profile
+from diagnose.model import Phrase, Profile
 
 if TYPE_CHECKING:
     from diagnose.model.comparison import Comparison, Given, HistoryComparison
@@ -95,7 +95,7 @@ def _given(name: str, profile: Profile, chosen: Profile | None, options: dict[st
     try:
         examined = _examined(name, profile, chosen)
         if not examined.readable and not machine(options["wanted"]):
-            raise NothingReadable("; ".join(dict.fromkeys(case_file.notes(examined.cases[0]))))
+            raise NothingReadable(Phrase.joined("; ", dict.fromkeys(case_file.notes(examined.cases[0]))))
     except NothingReadable as error:
         told = error.message if place.spot(name).file in error.message else f"{name}: {error.message}"
         if not machine(options["wanted"]):
@@ -116,13 +116,15 @@ def _examined(name: str, profile: Profile, chosen: Profile | None) -> Any:
     bundle = place.read(spot, standard_input() if spot.file == place.STDIN else None)
     if bundle.cases:
         if not spot.whole:
-            raise NothingReadable(f"'{spot.file}': a saved case is one generation; name it alone")
+            raise NothingReadable(Phrase("'{file}': a saved case is one generation; name it alone", file=spot.file))
         return examine.saved(bundle, chosen)
     entry = spot.entry if spot.byte is None else None
     try:
         return examine.examine(bundle, profile, normalise.Selector(entry=entry))
     except NothingReadable as error:
-        raise NothingReadable(f"'{name}': {error.message.partition(': ')[2] or error.message}") from None
+        raise NothingReadable(
+            Phrase("'{name}': {why}", name=name, why=error.message.partition(": ")[2] or error.message)
+        ) from None
 
 
 def _code(found: Comparison) -> Exit:

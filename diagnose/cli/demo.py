@@ -12,8 +12,9 @@ import click
 
 from diagnose.cli.answers import Shown, exit_code
 from diagnose.cli.output import Target, deliver, output_options, protect, targets
-from diagnose.cli.terminal import language, open_console, profile_of, safe, write
+from diagnose.cli.terminal import language, open_console, profile_of, safe, say, tell, write
 from diagnose.errors import Exit
+from diagnose.model import Phrase
 from diagnose.render.words import Words
 
 if TYPE_CHECKING:
@@ -71,13 +72,21 @@ def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, **opt
             import difflib
 
             near = difflib.get_close_matches(broken, [fault.name for fault in faults.FAULTS], 1)
-            hint = f"did you mean '{near[0]}'?" if near else "`diagnose demo --list` shows what can be broken"
-            raise click.BadParameter(f"'{broken}' cannot be broken; {hint}", param_hint="--break")
+            hint = (
+                Phrase("did you mean '{near}'?", near=near[0])
+                if near
+                else "`diagnose demo --list` shows what can be broken"
+            )
+            raise click.BadParameter(
+                Phrase("'{broken}' cannot be broken; {hint}", broken=broken, hint=hint), param_hint="--break"
+            )
     if keep is not None:
         try:
             keep.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise click.BadParameter(f"'{keep}': {error.strerror or error}", param_hint="--keep") from None
+            raise click.BadParameter(
+                Phrase("'{keep}': {why}", keep=keep, why=error.strerror or error), param_hint="--keep"
+            ) from None
     with tempfile.TemporaryDirectory(prefix="diagnose-demo-") as scratch, stage() as on:
         folder = keep if keep is not None else Path(scratch)
         if score:
@@ -88,7 +97,12 @@ def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, **opt
             _demo_all(chosen, on, folder, wanted, options)
     if keep is not None and wanted == (Target("text", None),):
         kept = safe(str(keep))
-        click.echo(f"\nThe evidence is in {kept}; repeat any answer with: diagnose checklist {kept}/<name>")
+        write(
+            "\n"
+            + say(
+                Phrase("The evidence is in {kept}; repeat any answer with: diagnose checklist {kept}/<name>", kept=kept)
+            )
+        )
 
 
 def _demo_one(fault: Fault, stage: Stage, folder: Path, wanted: Sequence[Target], options: Mapping[str, Any]) -> None:
@@ -212,6 +226,6 @@ def serve(profile_name: str | None, **options: Any) -> None:
     try:
         server.run(server.Options(**options), profile_of(profile_name), lambda text: click.echo(safe(text)), sys.stderr)
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+        tell("interrupted")
         sys.stdout.flush()
         os._exit(Exit.INTERRUPTED)  # threads that were given up would hold the process until fal answers

@@ -14,8 +14,9 @@ import click
 
 from diagnose.cli.answers import found_log
 from diagnose.cli.output import FORMATS, deliver, machine, output_options, protect, targets
-from diagnose.cli.terminal import complain, language, open_console, profile_of
+from diagnose.cli.terminal import complain, language, open_console, profile_of, say, tell
 from diagnose.errors import Exit, NothingReadable, UnknownName
+from diagnose.model import Phrase
 from diagnose.model.history import History
 
 _MOMENT = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?)?)?")
@@ -24,7 +25,9 @@ _MOMENT = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?
 def _moment(_context: click.Context, parameter: click.Parameter, value: str | None) -> str:
     told = (value or "").strip().replace(" ", "T").replace(",", ".").removesuffix("Z")
     if told and not _MOMENT.fullmatch(told):
-        raise click.BadParameter(f"'{value}' is no time; write 2026-01-11, or 2026-01-11T06:35", param=parameter)
+        raise click.BadParameter(
+            Phrase("'{value}' is no time; write 2026-01-11, or 2026-01-11T06:35", value=value), param=parameter
+        )
     return told
 
 
@@ -122,8 +125,8 @@ def _known(check: str | None, checks: tuple[str, ...]) -> None:
         import difflib
 
         near = difflib.get_close_matches(check, checks, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them"
-        raise UnknownName(f"--only {check}: no check has this name{hint}")
+        hint = Phrase("; did you mean '{near}'?", near=near[0]) if near else "; `diagnose checks` lists them"
+        raise UnknownName(Phrase("--only {check}: no check has this name{hint}", check=check, hint=hint))
 
 
 @contextlib.contextmanager
@@ -135,7 +138,7 @@ def _input(paths: list[str]) -> Iterator[str | None]:
     if paths.count("-") > 1:
         raise click.UsageError("standard input can be named once")
     if sys.stdin.isatty():
-        click.echo("reading standard input; end with Ctrl-D", err=True)
+        tell("reading standard input; end with Ctrl-D")
     with tempfile.TemporaryDirectory(prefix="diagnose-") as folder:
         path = Path(folder) / "stdin"
         try:
@@ -143,7 +146,11 @@ def _input(paths: list[str]) -> Iterator[str | None]:
                 while block := sys.stdin.buffer.read(1 << 20):
                     file.write(block)
         except OSError as error:
-            said = f"standard input could not be kept in {folder}: {error.strerror}; give a file instead"
+            said = Phrase(
+                "standard input could not be kept in {folder}: {strerror}; give a file instead",
+                folder=folder,
+                strerror=error.strerror,
+            )
             raise click.UsageError(said) from None
         yield str(path)
 
@@ -158,7 +165,7 @@ def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True, highlight=False, emoji=False, markup=False)
-    columns = (TextColumn("counting"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (TextColumn(say("counting")), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     # no thread of its own: processes are started while it shows
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("counting", total=None)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from diagnose.cli.terminal import leave_quietly, safe, write
+from diagnose.cli.terminal import leave_quietly, tell, write
+from diagnose.model import Phrase
 
 SUFFIXES = {
     ".txt": "text",
@@ -88,7 +89,12 @@ def _said(name: str, known: Sequence[str]) -> str:
     if form is None or form not in known:
         endings = ", ".join(suffix for suffix, said in SUFFIXES.items() if said in known)
         raise click.BadParameter(
-            f"'{name}' does not say its format: name it with --format, or end it in {endings}", param_hint="-o"
+            Phrase(
+                "'{name}' does not say its format: name it with --format, or end it in {endings}",
+                name=name,
+                endings=endings,
+            ),
+            param_hint="-o",
         )
     return form
 
@@ -103,9 +109,14 @@ def protect(wanted: Sequence[Target], evidence: Sequence[str]) -> None:
         except (OSError, ValueError):
             over = []
         if over:
-            raise click.BadParameter(f"'{target.file}' is evidence itself and is not overwritten", param_hint="-o")
+            raise click.BadParameter(
+                Phrase("'{file}' is evidence itself and is not overwritten", file=target.file), param_hint="-o"
+            )
         if not target.file.parent.is_dir():
-            raise click.BadParameter(f"'{target.file}': there is no folder '{target.file.parent}'", param_hint="-o")
+            raise click.BadParameter(
+                Phrase("'{file}': there is no folder '{parent}'", file=target.file, parent=target.file.parent),
+                param_hint="-o",
+            )
 
 
 def machine(wanted: Sequence[Target]) -> bool:
@@ -129,7 +140,7 @@ def deliver(wanted: Sequence[Target], render: Callable[[str, bool], str]) -> Non
             continue
         try:
             target.file.write_text(text + "\n", encoding="utf-8", newline="\n")
-            click.echo(safe(f"written: {target.file} ({target.form})"), err=True)
+            tell(Phrase("written: {file} ({form})", file=target.file, form=target.form))
         except OSError as error:
             failed.append(f"'{target.file}': {error.strerror or error}")
     sys.stdout.flush()

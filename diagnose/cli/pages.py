@@ -10,6 +10,7 @@ import click
 
 from diagnose.cli.terminal import FORMATS, complain, leave_quietly, safe, standard_input, write, write_json
 from diagnose.errors import Exit
+from diagnose.model import Phrase
 
 
 @click.command("explain")
@@ -28,8 +29,11 @@ def explain_command(check: str, form: str) -> None:
 
         near = difflib.get_close_matches(check, list(known), 1)
         raise UnknownName(
-            f"there is no check '{check}'"
-            + (f"; did you mean '{near[0]}'?" if near else "; `diagnose checks` lists them")
+            Phrase(
+                "there is no check '{check}'{hint}",
+                check=check,
+                hint=Phrase("; did you mean '{near}'?", near=near[0]) if near else "; `diagnose checks` lists them",
+            )
         )
     found = known[check]
     if form == "json":
@@ -96,7 +100,7 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
         try:
             data = standard_input() if file == "-" else open_bytes(Path(file))
         except OSError as error:
-            complain(f"{file}: {error.strerror or error}")
+            complain(Phrase("{file}: {why}", file=file, why=error.strerror or error))
             shown.append({"file": mask.text(file), "valid": None, "errors": [], "total": 0})
             code = Exit.NOTHING_READABLE
             continue

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import click
 
-from diagnose.model import Profile
+from diagnose.model import Phrase, Profile
 
 FORMATS = click.Choice(["text", "json"])
 
@@ -25,14 +27,36 @@ def open_console(color: str, width: int | None = None) -> Any:
     return Console(highlight=False, force_terminal=force, emoji=False, markup=False)
 
 
-def language(wanted: str | None) -> str:
-    if wanted:
-        return wanted
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(name)
+_asked: list[str] = []
+"""The language that the command line asks for, as soon as it is known: errors and help are said in it as well."""
+
+
+def asked(wanted: str | None) -> None:
+    """Say everything of this run in this language."""
+    _asked[:] = [wanted] if wanted else []
+
+
+def language(wanted: str | None = None) -> str:
+    """The language of this run: of `--lang`, `DIAGNOSE_LANG`, or the locale. English where it is none of ours."""
+    if wanted or _asked:
+        return wanted or _asked[0]
+    for name in ("DIAGNOSE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "").lower()
         if value:
-            return "id" if value.lower().startswith(("id_", "id.", "in_")) or value.lower() == "id" else "en"
-    return "en"
+            return "id" if re.match(r"(?:id|in|indonesian)(?:$|[_.@-])", value) else "en"
+    return "id" if sys.platform == "win32" and "indonesia" in str(locale.getlocale()[0]).lower() else "en"
+
+
+def say(text: str) -> str:
+    """A text of ours in the language of this run."""
+    from diagnose.render.words import Words
+
+    return Words(language()).say(text)
+
+
+def tell(text: str) -> None:
+    """One line beside the answer."""
+    click.echo(safe(say(text)), err=True)
 
 
 def profile_of(name: str | None) -> Profile:
@@ -43,7 +67,7 @@ def profile_of(name: str | None) -> Profile:
 
 def standard_input() -> bytes:
     if sys.stdin.isatty():
-        click.echo("reading standard input; end with Ctrl-D", err=True)
+        tell("reading standard input; end with Ctrl-D")
     return sys.stdin.buffer.read(256 * 1024 * 1024)
 
 
@@ -57,11 +81,16 @@ def progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, emoji=False, markup=False)
-    with console.status("looking...", spinner="line") as status:
+    with console.status(say("looking..."), spinner="line") as status:
 
         def told(done: int, still: Sequence[str]) -> None:
-            said = f"looked at {done} of {done + len(still)}; waiting for {', '.join(still[:2])}"
-            status.update(Text(safe(said), no_wrap=True, overflow="ellipsis"))
+            said = Phrase(
+                "looked at {done} of {n}; waiting for {names}",
+                done=done,
+                n=done + len(still),
+                names=", ".join(still[:2]),
+            )
+            status.update(Text(safe(say(said)), no_wrap=True, overflow="ellipsis"))
 
         yield told
 
@@ -78,7 +107,7 @@ def write_json(value: Any) -> None:
 
 
 def complain(message: str) -> None:
-    click.echo(f"diagnose: {safe(message)}", err=True)
+    click.echo(f"diagnose: {safe(say(message))}", err=True)
 
 
 def safe(message: str) -> str:

@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from diagnose.cli.answers import WHERE
-from diagnose.cli.terminal import FORMATS, complain, language, leave_quietly, open_console, profile_of, safe, write
+from diagnose.cli.terminal import FORMATS, complain, language, leave_quietly, open_console, profile_of, tell, write
 from diagnose.errors import Exit, NothingReadable
-from diagnose.model import Case, Diagnosis, Profile
+from diagnose.model import Case, Diagnosis, Phrase, Profile
 
 LOG = "backend.log"
 
@@ -81,7 +81,7 @@ def watch(prompt_log: Path | None, backend_log: Path | None, form: str, **option
     following = Watch(profile, prompt_log, backend_log, complain)
     if not options["from_start"]:
         following.skip(time.monotonic())  # before it is said: from then on every generation is told
-    click.echo(f"watching {' and '.join(safe(str(path)) for path in files)}; Ctrl-C ends it", err=True)
+    tell(Phrase("watching {names}; Ctrl-C ends it", names=" + ".join(map(str, files))))
     left, sound = options["count"], True
     try:
         for case in _cases(following, options["interval"]):
@@ -117,8 +117,11 @@ def _found(profile: Profile) -> tuple[Path | None, Path | None]:
         log = prompts.with_name(LOG)
         return prompts, log if log.is_file() else None
     raise NothingReadable(
-        f"no prompt log found in {Path.cwd()}: looked for {', '.join(map(str, places))}; name a file, e.g. "
-        "diagnose watch --prompt-log path/to/prompt_log.json"
+        Phrase(
+            "no prompt log found in {cwd}: looked for {names}; name a file, e.g. diagnose watch --prompt-log path/to/prompt_log.json",
+            cwd=Path.cwd(),
+            names=", ".join(map(str, places)),
+        )
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from diagnose.collect import loose_json, prompt_log
 from diagnose.collect.text import decode, open_bytes
 from diagnose.errors import NothingReadable
-from diagnose.model import Evidence
+from diagnose.model import Evidence, Phrase
 
 if TYPE_CHECKING:
     from diagnose.collect import backend_log, documents
@@ -137,7 +137,7 @@ def _must_exist(path: Path) -> None:
     except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
         there = False
     if not there:
-        raise NothingReadable(f"'{str(path)[:200]}': no such file or folder")
+        raise NothingReadable(Phrase("'{path}': no such file or folder", path=str(path)[:200]))
 
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -191,7 +191,9 @@ def _archive(bundle: Bundle, file: Path | io.BytesIO, name: str) -> None:
             if inside.startswith(archive.EVIDENCE):
                 bundle.origins[inside.removeprefix(archive.EVIDENCE)] = [data]
         return
-    bundle.notes.append(f"{name}: {len(found.members)} files of this archive were looked at")
+    bundle.notes.append(
+        Phrase("{name}: {members} files of this archive were looked at", name=name, members=len(found.members))
+    )
     python = [member for member in found.members if member.name.endswith(".py")]
     for member in found.members:
         if member.name.endswith(".py") or member.name.startswith("__MACOSX/"):
@@ -216,7 +218,7 @@ def _packed_source(bundle: Bundle, files: list[tuple[str, bytes]]) -> None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
             except (OSError, ValueError):  # a name that this system does not take
-                bundle.notes.append(f"{name}: could not be unpacked")
+                bundle.notes.append(Phrase("{name}: could not be unpacked", name=name))
                 continue
             bundle.origins.setdefault(name, []).append(data)
         found = source.read(Path(folder))
@@ -244,9 +246,9 @@ def _file(bundle: Bundle, path: Path, name: str, kind: str | None, every: bool) 
             return
         data = open_bytes(path)
     except IsADirectoryError:
-        raise NothingReadable(f"'{path}': is a folder where a file was expected") from None
+        raise NothingReadable(Phrase("'{path}': is a folder where a file was expected", path=path)) from None
     except OSError as error:
-        raise NothingReadable(f"'{path}': {error.strerror or error}") from None
+        raise NothingReadable(Phrase("'{path}': {why}", path=path, why=error.strerror or error)) from None
     told = len(bundle.common)
     _recognise(bundle, data, name, kind)
     if path in bundle.named and any(e.kind == "env.setting" for e in bundle.common[told:]):
@@ -291,7 +293,7 @@ def _long_log(bundle: Bundle, path: Path, name: str, every: bool) -> None:
 
 def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None:
     decoded = decode(data)
-    bundle.notes += [f"{name}: {note}" for note in decoded.notes]
+    bundle.notes += [Phrase("{name}: {note}", name=name, note=note) for note in decoded.notes]
     text = decoded.text
     if kind == "backend_log":
         _add_log(bundle, text, name)
@@ -397,7 +399,7 @@ def _add_har(bundle: Bundle, value: Any, name: str) -> None:
     recording = browser.har(value, name)
     bundle.requests += [sent for sent, _ in recording.pairs]
     bundle.responses += [got for _, got in recording.pairs]
-    bundle.notes += [f"{name}: {note}" for note in recording.notes]
+    bundle.notes += [Phrase("{name}: {note}", name=name, note=note) for note in recording.notes]
     bundle.given |= {"har", "request", "response", "console"} if recording.pairs else {"har"}
     bundle.read.append(name)
 
@@ -411,12 +413,14 @@ def _add_named_har(bundle: Bundle, text: str, name: str) -> None:
         kept = [block.value for block in loose_json.blocks(text)]
         entries = [e for e in kept if isinstance(e, dict) and isinstance(e.get("request"), dict) and "response" in e]
         if entries:
-            bundle.notes.append(f"{name}: is cut off; {len(entries)} whole entries of it were read")
+            bundle.notes.append(
+                Phrase("{name}: is cut off; {entries} whole entries of it were read", name=name, entries=len(entries))
+            )
             value = {"log": {"entries": entries}}
     if isinstance(value, dict) and documents.kind_of(value) == "har":
         _add_har(bundle, value, name)
     else:
-        bundle.notes.append(f"{name}: is not a HAR (it has no log.entries) and was not read")
+        bundle.notes.append(Phrase("{name}: is not a HAR (it has no log.entries) and was not read", name=name))
 
 
 def _add_console(bundle: Bundle, text: str, name: str) -> None:
@@ -432,7 +436,7 @@ def _add_console(bundle: Bundle, text: str, name: str) -> None:
     bundle.given.add("console")
     bundle.read.append(name)
     if not errors:
-        bundle.notes.append(f"{name}: no line in it is an error")
+        bundle.notes.append(Phrase("{name}: no line in it is an error", name=name))
 
 
 def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:
@@ -450,7 +454,7 @@ def _exchange(bundle: Bundle, text: str, name: str, kind: str) -> None:
         bundle.given.add("response")
         bundle.read.append(name)
     else:
-        bundle.notes.append(f"{name}: is not a {kind} in JSON and was not read")
+        bundle.notes.append(Phrase("{name}: is not a {kind} in JSON and was not read", name=name, kind=kind))
 
 
 def _add_exchanges(bundle: Bundle, value: Any, name: str, kind: str) -> None:
@@ -473,7 +477,7 @@ def _add_prompt_log(bundle: Bundle, log: prompt_log.PromptLog, name: str) -> Non
     bundle.prompt_logs.append((name, log))
     bundle.given.add("prompt_log")
     bundle.read.append(name)
-    bundle.notes += [f"{name}: {note}" for note in log.notes]
+    bundle.notes += [Phrase("{name}: {note}", name=name, note=note) for note in log.notes]
 
 
 def _add_log(bundle: Bundle, text: str, name: str, only_if_recognised: bool = False) -> None:
@@ -481,7 +485,7 @@ def _add_log(bundle: Bundle, text: str, name: str, only_if_recognised: bool = Fa
 
     log = backend_log.read(text, name)
     if only_if_recognised and not log.recognised and not log.common:
-        bundle.notes.append(f"{name}: nothing in it was recognised")
+        bundle.notes.append(Phrase("{name}: nothing in it was recognised", name=name))
         return
     bundle.logs.append(log)
     bundle.given.add("backend_log")
@@ -514,8 +518,13 @@ def _ticket(bundle: Bundle, text: str, name: str) -> None:
         if log_read.attempts:
             bundle.logs.append(log_read)
             bundle.given.add("backend_log")
-    said = f"; {claims} example{'s' if claims > 1 else ''} of what should appear left aside" if claims else ""
-    bundle.notes.append(f"{name}: read as a pasted ticket{said}")
+    said = Phrase(
+        "; {claims} example of what should appear left aside"
+        if claims == 1
+        else "; {claims} examples of what should appear left aside",
+        claims=claims,
+    )
+    bundle.notes.append(Phrase("{name}: read as a pasted ticket{said}", name=name, said=said if claims else ""))
     bundle.given.add("prompt_log" if merged else "ticket")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diagnose.errors import NothingReadable
+from diagnose.model import Phrase
 
 MOST_FILES = 1000
 MOST_BYTES = 256 << 20
@@ -54,9 +55,9 @@ def read(file: Path | io.BytesIO, name: str) -> Archive:
         with zipfile.ZipFile(file) as opened:
             members = tuple(_members(opened, name, notes))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise NothingReadable(f"'{name}': is a damaged zip archive: {error}") from None
+        raise NothingReadable(Phrase("'{name}': is a damaged zip archive: {error}", name=name, error=error)) from None
     except OSError as error:
-        raise NothingReadable(f"'{name}': {error.strerror or error}") from None
+        raise NothingReadable(Phrase("'{name}': {why}", name=name, why=error.strerror or error)) from None
     return Archive(members, tuple(notes), _manifest(members, name))
 
 
@@ -64,23 +65,32 @@ def _members(opened: zipfile.ZipFile, name: str, notes: list[str]) -> Iterator[M
     infos = [info for info in opened.infolist() if not info.is_dir()]
     if len(infos) > MOST_FILES:
         raise NothingReadable(
-            f"'{name}': holds {len(infos):,} files, more than {MOST_FILES:,}; give what tells of this"
+            Phrase(
+                "'{name}': holds {count} files, more than {most}; give what tells of this",
+                name=name,
+                count=f"{len(infos):,}",
+                most=f"{MOST_FILES:,}",
+            )
         )
     twice = {member for member, count in Counter(info.filename for info in infos).items() if count > 1}
     left = MOST_BYTES
     for info in infos:
         why = _unsafe(info) or ("stands in it twice" if info.filename in twice else None)
         if why is None and info.file_size > MOST_EACH:
-            why = f"is larger than {MOST_EACH >> 20} MB"
+            why = Phrase("is larger than {n} MB", n=MOST_EACH >> 20)
         if why is not None:
-            notes.append(f"{name}: '{info.filename}' was left out: it {why}")
+            notes.append(
+                Phrase("{name}: '{filename}' was left out: it {why}", name=name, filename=info.filename, why=why)
+            )
             continue
         # the size that the archive claims is not believed
         with opened.open(info) as packed:
             data = packed.read(min(MOST_EACH, left) + 1)
         left -= len(data)
         if len(data) > MOST_EACH or left < 0:
-            raise NothingReadable(f"'{name}': unpacks to more than it says, or to more than {MOST_BYTES >> 20} MB")
+            raise NothingReadable(
+                Phrase("'{name}': unpacks to more than it says, or to more than {n} MB", name=name, n=MOST_BYTES >> 20)
+            )
         yield Member(info.filename, data)
 
 
@@ -104,11 +114,25 @@ def _manifest(members: tuple[Member, ...], name: str) -> Mapping[str, Any] | Non
         manifest = json.loads(files.pop(MANIFEST))
         listed = {str(item["name"]): str(item["sha256"]) for item in manifest["files"]}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise NothingReadable(f"'{name}': its {MANIFEST} is not one that a bundle has") from None
+        raise NothingReadable(
+            Phrase("'{name}': its {manifest} is not one that a bundle has", name=name, manifest=MANIFEST)
+        ) from None
     for member in sorted(listed.keys() | files.keys()):
         if member not in files:
-            raise NothingReadable(f"'{name}': '{member}' is listed in its manifest and missing; the bundle was changed")
+            raise NothingReadable(
+                Phrase(
+                    "'{name}': '{member}' is listed in its manifest and missing; the bundle was changed",
+                    name=name,
+                    member=member,
+                )
+            )
         if listed.get(member) != hashlib.sha256(files[member]).hexdigest():
-            raise NothingReadable(f"'{name}': '{member}' is not what its manifest says; the bundle was changed")
+            raise NothingReadable(
+                Phrase(
+                    "'{name}': '{member}' is not what its manifest says; the bundle was changed",
+                    name=name,
+                    member=member,
+                )
+            )
     found: Mapping[str, Any] = manifest
     return found

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from diagnose.collect import documents, loose_json
 from diagnose.collect.documents import Exchange
 from diagnose.collect.posted import Posted, body_of, text_of
-from diagnose.model import Evidence, Witness
+from diagnose.model import Evidence, Phrase, Witness
 
 MAX_GENERATIONS = 200
 """The newest requests for pictures that are read from one HAR."""
@@ -74,7 +74,13 @@ def har(value: Mapping[str, Any], name: str) -> Recording:
     chosen = _in_order(_generations(entries))
     notes = ["no request in it asks for a picture"] if not chosen else []
     if len(chosen) > MAX_GENERATIONS:
-        notes.append(f"only the newest {MAX_GENERATIONS} of {len(chosen)} requests for pictures were read")
+        notes.append(
+            Phrase(
+                "only the newest {most} of {chosen} requests for pictures were read",
+                most=MAX_GENERATIONS,
+                chosen=len(chosen),
+            )
+        )
     by_address: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_address[entry.address].append(entry)

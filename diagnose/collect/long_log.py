@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from diagnose.collect import backend_log
 from diagnose.collect.text import decode
-from diagnose.model import Evidence
+from diagnose.model import Evidence, Phrase
 
 LONG = 512 * 1024
 """Bytes from which a log is long."""
@@ -55,7 +55,12 @@ def newest(path: Path, name: str) -> tuple[backend_log.BackendLog, str]:
         part, whole = _tail(path, size, window)
         log = backend_log.read(part.text, _place(name, part.start))
         if whole or window >= MAX_WINDOW or log.attempts:
-            return log, f"{name}: read from byte {part.start:,} of {size:,}; its lines are counted from there"
+            return log, Phrase(
+                "{name}: read from byte {start} of {size}; its lines are counted from there",
+                name=name,
+                start=f"{part.start:,}",
+                size=f"{size:,}",
+            )
         window *= 4
 
 

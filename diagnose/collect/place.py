@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from diagnose.collect import Bundle, backend_log, gather, loose_json, prompt_log
 from diagnose.collect.text import GZIP_MAGIC, decode, encoding_of
 from diagnose.errors import NothingReadable
+from diagnose.model import Phrase
 
 STDIN = "-"
 WINDOW = 1 << 20
@@ -94,9 +95,9 @@ def read(at: Spot, stdin: bytes | None = None) -> Bundle:
                 return _of_entry(f"{name}@{start}", 0, found)
         log = _attempt_at(head, data, path, name, at)
     except OSError as error:
-        raise NothingReadable(f"'{at.file}': {error.strerror or error}") from None
+        raise NothingReadable(Phrase("'{file}': {why}", file=at.file, why=error.strerror or error)) from None
     if log is None:
-        raise NothingReadable(f"'{at.file}': no generation stands at or after {_said(at)}")
+        raise NothingReadable(Phrase("'{file}': no generation stands at or after {said}", file=at.file, said=_said(at)))
     return Bundle(logs=[log], given={"backend_log"}, read=[name])
 
 
@@ -179,9 +180,9 @@ def _of_a_large_file(path: Path, index: int) -> Bundle | None:
         elements = _elements(path) if head[:1] == "[" else _lines(path)
         value = next((value for number, value in enumerate(elements) if number == index), None)
     except OSError as error:
-        raise NothingReadable(f"'{path}': {error.strerror or error}") from None
+        raise NothingReadable(Phrase("'{path}': {why}", path=path, why=error.strerror or error)) from None
     if not isinstance(value, dict):
-        raise NothingReadable(f"'{path}#/{index}': there is no such entry")
+        raise NothingReadable(Phrase("'{path}#/{index}': there is no such entry", path=path, index=index))
     return _of_entry(path.name, index, value)
 
 

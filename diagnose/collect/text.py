@@ -7,6 +7,8 @@ import os
 import re
 from typing import NamedTuple
 
+from diagnose.model import Phrase
+
 # Start-up counts: patterns are plain text that `re` compiles and keeps when first used, and values are named
 # tuples, which cost a sixth of a dataclass to define.
 
@@ -256,7 +258,7 @@ def _read_once(path: str | os.PathLike[str], limit: int) -> tuple[Snapshot, bool
         data = file.read(limit)
         after = os.fstat(file.fileno())
     changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
-    notes = (f"only the last {limit} bytes were read",) if start else ()
+    notes = (Phrase("only the last {limit} bytes were read", limit=limit),) if start else ()
     return Snapshot(data, notes, start), changed
 
 
@@ -276,7 +278,7 @@ def inflate(data: bytes, limit: int = LIMIT) -> Snapshot:
         out.append(part)
         size += len(part)
         if size >= limit:
-            notes.append(f"only the first {limit} bytes of the unpacked file were read")
+            notes.append(Phrase("only the first {limit} bytes of the unpacked file were read", limit=limit))
             break
         if not member.eof:
             notes.append("the gzip data is cut off")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from diagnose.errors import PortTaken
+from diagnose.model import Phrase
 
 if TYPE_CHECKING:
     import uvicorn
@@ -37,7 +38,13 @@ def listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or error
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         raise PortTaken(
-            f"cannot listen on {host}:{port}: {reason}{_holder(port) if taken else '; give another --host or --port'}"
+            Phrase(
+                "cannot listen on {host}:{port}: {reason}{hint}",
+                host=host,
+                port=port,
+                reason=reason,
+                hint=_holder(port) if taken else "; give another --host or --port",
+            )
         ) from None
     return bound
 

@@ -17,7 +17,7 @@ from diagnose.history.counts import MOST_SHAPES, WIDTHS, AttemptShape, Counts, K
 from diagnose.history.entries import Question
 from diagnose.history.ranges import File, Task, count, judged
 from diagnose.history.shape import Shape
-from diagnose.model import Profile
+from diagnose.model import Phrase, Profile
 from diagnose.model.history import History, Onset, Verdict
 
 Progress = Callable[[int, int | None], None]
@@ -56,7 +56,7 @@ def survey(paths: Sequence[str], profile: Profile, wish: Wish = Wish(), told: Pr
         found = replace(found, onsets=_onsets(planned.files, question, counts, verdicts, found, wish, told))
     notes = [*planned.notes]
     if wish.by and counts.too_many:
-        notes.append(f"--by {wish.by}: it has too many different values to count them one by one")
+        notes.append(Phrase("--by {by}: it has too many different values to count them one by one", by=wish.by))
     return replace(found, not_counted=(*planned.missed, *found.not_counted), notes=tuple(notes))
 
 
@@ -67,7 +67,9 @@ def _one_kind(planned: plan.Plan) -> plan.Plan:
         return planned
     kept = tuple(file for file in planned.files if file.kind == "backend_log")
     left = ", ".join(file.name for file in planned.files if file.kind != "backend_log")
-    note = f"the backend's logs were counted and not {left}, which tell of the same generations; see --kind"
+    note = Phrase(
+        "the backend's logs were counted and not {left}, which tell of the same generations; see --kind", left=left
+    )
     return planned._replace(files=tuple(f._replace(number=i) for i, f in enumerate(kept)), notes=(*planned.notes, note))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from diagnose.errors import DiagnoseError, ExtraMissing
 from diagnose.history.counts import Counts, Lost
 from diagnose.history.ranges import Task, count
+from diagnose.model import Phrase
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -100,11 +101,17 @@ def cluster(tasks: Iterable[Task], address: str) -> Iterator[Done]:
             "--scheduler needs the extra 'cluster': pip install 'diagnose-generation[cluster]'"
         ) from None
     if not _ADDRESS.fullmatch(address):
-        raise DiagnoseError(f"--scheduler {address}: is no address of a scheduler, such as tcp://10.0.0.5:8786")
+        raise DiagnoseError(
+            Phrase("--scheduler {address}: is no address of a scheduler, such as tcp://10.0.0.5:8786", address=address)
+        )
     try:
         client: Any = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise DiagnoseError(f"--scheduler {address}: no scheduler answers there: {str(error)[:200]}") from None
+        raise DiagnoseError(
+            Phrase(
+                "--scheduler {address}: no scheduler answers there: {error}", address=address, error=str(error)[:200]
+            )
+        ) from None
     with client:
         ahead = max(sum(client.nthreads().values()), 1) * AHEAD
         waiting, futures = deque(tasks), deque[Any]()
@@ -115,7 +122,11 @@ def cluster(tasks: Iterable[Task], address: str) -> Iterator[Done]:
             try:
                 yield task, future.result()
             except OSError as error:
-                raise DiagnoseError(f"--scheduler {address}: the cluster was lost: {str(error)[:200]}") from None
+                raise DiagnoseError(
+                    Phrase(
+                        "--scheduler {address}: the cluster was lost: {error}", address=address, error=str(error)[:200]
+                    )
+                ) from None
             except Exception as error:
                 if type(error).__name__ not in ("KilledWorker", "CancelledError", "FutureCancelledError"):
                     raise

@@ -15,6 +15,7 @@ from diagnose.collect.text import GZIP_MAGIC, characters
 from diagnose.errors import NothingReadable
 from diagnose.history.entries import Question
 from diagnose.history.ranges import RANGE, SEPARATOR, File, Task, opened
+from diagnose.model import Phrase
 from diagnose.model.history import Missed
 
 HEAD = 1 << 18
@@ -62,7 +63,7 @@ def plan(paths: Sequence[str], kind: str | None = None, offline: bool = False, s
             file = look(scratch, len(found), "stdin") if path == "-" and scratch else look(path, len(found))
         except OSError as error:
             if named:
-                raise NothingReadable(f"'{path}': {error.strerror or error}") from None
+                raise NothingReadable(Phrase("'{path}': {why}", path=path, why=error.strerror or error)) from None
             missed.append(Missed(path, 0, None, error.strerror or str(error)))
             continue
         if file is None or (kind is not None and file.kind != kind):
@@ -73,7 +74,9 @@ def plan(paths: Sequence[str], kind: str | None = None, offline: bool = False, s
         asked = {"prompt_log": "prompt log", "backend_log": "backend's log"}.get(
             kind or "", "prompt log or backend's log"
         )
-        raise NothingReadable(f"no {asked} was found in {', '.join(repr(path) for path in paths)[:400]}")
+        raise NothingReadable(
+            Phrase("no {asked} was found in {names}", asked=asked, names=", ".join(repr(path) for path in paths)[:400])
+        )
     return Plan(tuple(found), tuple(missed), tuple(_notes(passed_over)))
 
 
@@ -91,7 +94,9 @@ def _names(paths: Sequence[str], offline: bool) -> Iterator[tuple[str, bool]]:
             continue
         if _URL.match(path) and not path.lower().startswith("file://"):
             if offline:
-                raise NothingReadable(f"'{path}': is an address, and --offline forbids all network use")
+                raise NothingReadable(
+                    Phrase("'{path}': is an address, and --offline forbids all network use", path=path)
+                )
             yield from ((found, found == path) for found in _remote(path))
             continue
         path = path.removeprefix("file://")
@@ -102,17 +107,17 @@ def _names(paths: Sequence[str], offline: bool) -> Iterator[tuple[str, bool]]:
         if folder:
             inside = list(_folder(path))
             if not inside:
-                raise NothingReadable(f"'{path}': holds no log")
+                raise NothingReadable(Phrase("'{path}': holds no log", path=path))
             yield from ((name, False) for name in inside)
         elif there:
             yield path, True
         elif glob.has_magic(path):
             matching = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern can be absolute
             if not matching:
-                raise NothingReadable(f"'{path[:200]}': matches no file")
+                raise NothingReadable(Phrase("'{path}': matches no file", path=path[:200]))
             yield from ((name, False) for name in matching if not os.path.isdir(name))  # noqa: PTH112
         else:
-            raise NothingReadable(f"'{path[:200]}': no such file or folder")
+            raise NothingReadable(Phrase("'{path}': no such file or folder", path=path[:200]))
 
 
 def _folder(path: str) -> Iterator[str]:
@@ -137,11 +142,13 @@ def _remote(url: str) -> list[str]:
             return [url]
         named = [str(system.unstrip_protocol(name)) for name in found]
     except ImportError as error:
-        raise NothingReadable(f"'{url}': {error}") from None
+        raise NothingReadable(Phrase("'{url}': {error}", url=url, error=error)) from None
     except Exception as error:  # each file system raises errors of its own
-        raise NothingReadable(f"'{url}': {type(error).__name__}: {str(error)[:300]}") from None
+        raise NothingReadable(
+            Phrase("'{url}': {name}: {error}", url=url, name=type(error).__name__, error=str(error)[:300])
+        ) from None
     if not named:
-        raise NothingReadable(f"'{url}': holds no log")
+        raise NothingReadable(Phrase("'{url}': holds no log", url=url))
     return named
 
 

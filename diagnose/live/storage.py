@@ -25,7 +25,7 @@ from diagnose import mask
 from diagnose.live.ask import Answer, Asker, Silence
 from diagnose.live.look import Answers, Question, silent
 from diagnose.live.targets import Key, Picture, Targets, is_here, object_url
-from diagnose.model import Evidence, Witness
+from diagnose.model import Evidence, Phrase, Witness
 
 PIXEL = base64.b64decode(
     b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -400,7 +400,10 @@ def _bucket(targets: Targets, answers: Answers, url: str) -> Evidence:
     where = f"GET {url}/storage/v1/object/info/{route}/{targets.bucket}/<random>"
     if exists is None:
         if open_to_all is not None and open_to_all.code == "NoSuchBucket":
-            why = f"'{targets.bucket}' is private or missing; without a key that is taken nobody can tell which"
+            why = Phrase(
+                "'{bucket}' is private or missing; without a key that is taken nobody can tell which",
+                bucket=targets.bucket,
+            )
             return silent("live.bucket", where, Silence("broken", why))
         return _none("live.bucket", where, asked if asked is not None and _said(asked) is None else public)
     limit, kinds, created = row.get("file_size_limit"), row.get("allowed_mime_types"), row.get("created_at")

@@ -49,7 +49,7 @@ What a look at the living system saw, always `observed` (`diagnose.live`); a val
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -218,6 +218,30 @@ class Message(NamedTuple):
 
     def __str__(self) -> str:
         return self.template.format_map(self.values) if self.values else self.template
+
+
+class Phrase(str):
+    """A text with the template and the values it was made of: English wherever a text is wanted, and still translatable."""
+
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Phrase:
+        """The text; a value can be a phrase itself."""
+        return cls.known(template.format_map(values) if values else template, template, values)
+
+    @classmethod
+    def known(cls, text: str, template: str, values: Mapping[str, object]) -> Phrase:
+        """A phrase whose text is at hand already."""
+        made = super().__new__(cls, text)
+        made.template, made.values = template, values
+        return made
+
+    @classmethod
+    def joined(cls, separator: str, parts: Iterable[str]) -> Phrase:
+        """Several texts as one."""
+        values = {f"part{number}": part for number, part in enumerate(parts)}
+        return cls(separator.join(f"{{{name}}}" for name in values), **values)
 
 
 class Remedy(NamedTuple):

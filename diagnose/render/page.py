@@ -379,5 +379,5 @@ def _more(words: Words, d: Diagnosis) -> Mapping[str, list[str]]:
         "Not excluded": list(d.suspects),
         "Witnesses that disagree": [f"{fact}: {heard}" for fact, heard in report.conflicts(d)],
         "What could not be seen": [f"{told.name}: {told.text}. {told.more}" for told in report.missing(d, words)],
-        "How it was read": list(d.notes),
+        "How it was read": [words.say(note) for note in d.notes],
     }

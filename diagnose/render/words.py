@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from diagnose import mask
-from diagnose.model import Diagnosis, Link, Message, Remedy, Status, Witness
+from diagnose.model import Diagnosis, Link, Message, Phrase, Remedy, Status, Witness
 
 LANGUAGES = ("en", "id")
 VALUE = 240
@@ -77,6 +77,12 @@ class Words:
         """A sentence of ours with its values."""
         said = self._catalogue.gettext(template) if template else ""
         return said.format_map(values) if values else said
+
+    def say(self, text: str) -> str:
+        """A text of the program in this language, with the phrases that stand in it; what is none of ours stays."""
+        if not isinstance(text, Phrase):
+            return self(text)
+        return self(text.template, **{k: self.say(v) if isinstance(v, str) else v for k, v in text.values.items()})
 
     def message(self, message: Message, limit: int = VALUE) -> str:
         """What a check says; its values are quoted, masked and shortened, and never read as templates."""

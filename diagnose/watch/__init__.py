@@ -16,7 +16,7 @@ from pathlib import Path
 from diagnose import normalise
 from diagnose.collect import Bundle, backend_log
 from diagnose.errors import NothingReadable
-from diagnose.model import Case, Profile
+from diagnose.model import Case, Phrase, Profile
 from diagnose.watch.entries import EntryFollower, Saved
 from diagnose.watch.log import HANDOVER, PATIENCE, LogFollower
 from diagnose.watch.tail import RECENT, SETTLE, Say
@@ -203,9 +203,11 @@ def followable(path: Path) -> Path:
         return path
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else None
-        raise NothingReadable(f"'{str(path)[:200]}': {said or error}") from None
+        raise NothingReadable(Phrase("'{path}': {said}", path=str(path)[:200], said=said or error)) from None
     if stat.S_ISDIR(mode):
-        raise NothingReadable(f"'{path}': is a folder where a file was expected")
+        raise NothingReadable(Phrase("'{path}': is a folder where a file was expected", path=path))
     if not stat.S_ISREG(mode):
-        raise NothingReadable(f"'{path}': is not a file that grows; pipe it into a file, and watch that")
+        raise NothingReadable(
+            Phrase("'{path}': is not a file that grows; pipe it into a file, and watch that", path=path)
+        )
     return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from diagnose.collect import text
+from diagnose.model import Phrase
 
 RECENT = 200
 """Files, attempts and generations that are kept in view."""
@@ -54,7 +55,7 @@ class State:
         if gone:
             said = "is gone; waiting for it to come back" if self.seen else "does not exist yet; waiting for it"
         else:
-            said = f"cannot be read: {(error.strerror or str(error)).lower()}; still watching"
+            said = Phrase("cannot be read: {lower}; still watching", lower=(error.strerror or str(error)).lower())
         self.once(said)
 
     def fine(self) -> None:
