@@ -21,7 +21,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "schema": LEAVES | {"siblings"},
     "fingerprint": frozenset(),
     "siblings": LEAVES | {"siblings"},
-    "mask": LEAVES | {"siblings"},
+    "mask": LEAVES | {"siblings", "mask"},
     "coverage": LEAVES | {"siblings"},
     "profile": frozenset({"model", "errors"}),
     "collect": frozenset({"collect", "model", "errors"}),

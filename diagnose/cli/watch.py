@@ -81,7 +81,7 @@ def watch(prompt_log: Path | None, backend_log: Path | None, form: str, **option
     following = Watch(profile, prompt_log, backend_log, complain)
     if not options["from_start"]:
         following.skip(time.monotonic())  # before it is said: from then on every generation is told
-    tell(Phrase("watching {names}; Ctrl-C ends it", names=" + ".join(map(str, files))))
+    tell(Phrase("watching {names}; Ctrl-C ends it", names=Phrase.joined(" and ", map(str, files))))
     left, sound = options["count"], True
     try:
         for case in _cases(following, options["interval"]):

@@ -354,7 +354,7 @@ class _Teller:
         """The answer, the proof, what to do, the chain, then the rest."""
         d, nothing = self.d, not any(f.evidence for f in self.d.findings)
         if nothing:
-            yield from self.section("read", Lines(d.notes))
+            yield from self.section("read", Lines(tuple(map(self.words.say, d.notes))))
         if checklist:
             yield from self.section("checklist", Checklist(tuple(self.questions())))
         cause = proof(d)
@@ -378,13 +378,13 @@ class _Teller:
             missed = Findings(tuple(missing(d, self.words)))
             yield from self.section("missing", Lines((said,)), missed)
         if not nothing:
-            yield from self.section("read", Lines(d.notes))
+            yield from self.section("read", Lines(tuple(map(self.words.say, d.notes))))
         if verbose:
             yield from self.section("findings", self.findings(d.findings))
 
     def section(self, key: str, *blocks: Block) -> Iterator[Section]:
         """A section, unless nothing stands in it."""
-        kept = tuple(block for block in blocks if any(_contents(block)))
+        kept = filled(blocks)
         if kept:
             yield Section(key, self.words(TITLES[key]), kept)
 
@@ -404,6 +404,11 @@ class _Teller:
             by_link.setdefault(str(links[check]) if check in links else "", []).append(check)
         for link, checks in by_link.items():
             yield link, ", ".join(checks)
+
+
+def filled(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """The blocks in which something stands."""
+    return tuple(block for block in blocks if any(_contents(block)))
 
 
 def _contents(block: Block) -> Sequence[object]:
