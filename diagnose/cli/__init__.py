@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import click
 
-from diagnose import __version__
-from diagnose.cli import answers, bundle, compare, demo, help_texts, history, pages, watch
-from diagnose.cli.terminal import asked, complain, language, leave_quietly, say, tell
+from diagnose.cli import about, answers, bundle, compare, demo, help_texts, history, pages, watch
+from diagnose.cli.terminal import asked, complain, language, leave_quietly, say, tell, write
 from diagnose.errors import DiagnoseError, Exit
 from diagnose.model import Phrase
+from diagnose.render.words import LANGUAGES
 
 
 class Commands(click.Group):
@@ -44,15 +44,23 @@ class Commands(click.Group):
             raise click.UsageError(Phrase("{message}{hint}", message=error.message, hint=hint), ctx) from None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="diagnose")
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    no_args_is_help=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--version", is_flag=True, help="Show the version and exit.")
+@click.option("--verbose", is_flag=True, help="With --version: everything that a report of a fault should say.")
 @click.option(
     "--lang",
-    type=click.Choice(["en", "id"]),
+    type=click.Choice(LANGUAGES),
     expose_value=False,
     help="Language of all that is said.  [default: DIAGNOSE_LANG, or the locale]",
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context, version: bool, verbose: bool) -> None:
     """Says why a picture ignores the photo it was asked to start from.
 
     Begin with `diagnose latest-log` in the backend's folder, or with
@@ -63,6 +71,11 @@ def cli() -> None:
     Exit codes: 0 sound or by design, 1 not sound, 2 usage, 3 undetermined,
     4 nothing readable, 130 interrupted.
     """
+    if version:
+        write("\n".join(about.lines(verbose)))
+        context.exit()
+    if context.invoked_subcommand is None:
+        raise click.UsageError(say("Missing command."), context)
 
 
 for command in (

@@ -39,7 +39,8 @@ from diagnose.render.words import Words
 
 _MARKUP = re.compile(r"[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^>")
 """What is markup where it stands; within a word an underscore is none."""
-_LEADING = re.compile(r"^(\s*)([-+=#]|\d+(?=[.)]))")
+_LEADING = re.compile(r"^(\d*)([-+=#]|(?<=\d)[.)](?=\s|$))")
+"""What makes a line a heading, a rule or an item of a list."""
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]{1,20}://|www\.|mailto:|xmpp:)[^\s|]+|[\w.+-]+@[\w.-]+", re.I)
 """What is made a link where it stands bare."""
 _NAMED = re.compile(r"(?<!\w)([@#!])(?=\w)|(?<=\w)([@#!])(?=\w)")
@@ -210,7 +211,7 @@ def plain(text: str) -> str:
         parts += [_escaped(safe[last : found.start()]), code(found[0])]
         last = found.end()
     said = "".join([*parts, _escaped(safe[last:])])
-    return _LEADING.sub(r"\1\\\2", said) if not said[:1].isdigit() else re.sub(r"^(\d+)([.)])", r"\1\\\2", said)
+    return _LEADING.sub(r"\1\\\2", said)
 
 
 def _escaped(text: str) -> str:
