@@ -146,7 +146,9 @@ def pack(
     `reports` are files beside the evidence, by name; `facts` stand at the head of the manifest; `seen` are the secrets
     that were met. Raises SecretLeft where one of them, or anything like one, is still in it.
     """
-    files = {CASE: case_file.dumps(case) + "\n", **reports, **{item.name: item.text for item in planned.items}}
+    # what a report says was masked piece by piece; what only looks like a secret as a whole is masked as a whole
+    said = {name: mask.document(text).text if mask.survivors(text) else text for name, text in reports.items()}
+    files = {CASE: case_file.dumps(case) + "\n", **said, **{item.name: item.text for item in planned.items}}
     manifest = _manifest(planned, files, facts)
     files[MANIFEST] = json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
     data = _zipped(files)

@@ -343,7 +343,7 @@ def _answer(
             raise
         complain(error.message)  # the document says it as well: machines read stdout
         examined = examine.nothing(profile, [error.message, examine.NOTHING])
-    diagnoses = [explain.diagnose(case, notes=_notes(case, examined, options)) for case in examined.cases]
+    diagnoses = [explain.diagnose(case, notes=told_notes(case, examined, options)) for case in examined.cases]
     if not examined.readable and not machine(wanted) and all(d.root is None for d in diagnoses):
         raise NothingReadable(Phrase.joined("; ", dict.fromkeys(diagnoses[0].notes)))
     code = max((exit_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst)
@@ -360,7 +360,7 @@ def _named(options: dict[str, Any]) -> list[str]:
     return [*named, *([options["file"]] if options.get("file") else [])]
 
 
-def _notes(case: Case, examined: examine.Examined, options: dict[str, Any]) -> list[str]:
+def told_notes(case: Case, examined: examine.Examined, options: dict[str, Any]) -> list[str]:
     """How the evidence was read, as far as the reader needs it."""
     notes = case_file.notes(case)
     if options["verbose"] or not examined.readable:
@@ -439,7 +439,9 @@ class Shown:
         from diagnose.render import report
 
         proofs = [found for found in map(report.proof, self.diagnoses) if found is not None]
-        around = excerpts.of((e.source for found in proofs for e in found.evidence), self.origins)
+        # of settings only names and shapes are shown, which the evidence says itself
+        sources = (e.source for found in proofs for e in found.evidence if e.kind != "env.setting")
+        around = excerpts.of(sources, self.origins)
         verbose = verbose or bool(self.options["verbose"])
         return [report.of(d, words, verbose=verbose, excerpts=around) for d in self.diagnoses]
 

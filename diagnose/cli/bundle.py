@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import case_file, explain, mask
-from diagnose.cli.answers import KINDS, Shown, evidence_options, exit_code, gatherer, look, selecting_options, wish_of
+from diagnose.cli.answers import (
+    KINDS,
+    Shown,
+    evidence_options,
+    exit_code,
+    gatherer,
+    look,
+    selecting_options,
+    told_notes,
+    wish_of,
+)
 from diagnose.cli.terminal import language, profile_of, safe, say, tell, write, write_json
 from diagnose.errors import Exit, NothingReadable
 from diagnose.model import Phrase
@@ -20,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from diagnose import bundle as packed
+    from diagnose import examine
     from diagnose.collect import Bundle
-    from diagnose.model import Case
 
 REPORTS = {"report.html": "html", "report.md": "markdown", "diagnosis.json": "json"}
 
@@ -68,7 +78,7 @@ def bundle(output: Path | None, dry_run: bool, form: str, **options: Any) -> Non
         examined = look(gathered, profile, wish, {**options, "verbose": 0})
         if not examined.readable:
             raise NothingReadable(Phrase.joined("; ", dict.fromkeys(case_file.notes(examined.cases[0]))))
-        planned, data, manifest = _packed(kept[-1], examined.cases[0], options, seen)
+        planned, data, manifest = _packed(kept[-1], examined, options, seen)
     if dry_run or output is None:
         write_json(manifest) if form == "json" else write(_listed(manifest, planned))
         return
@@ -103,14 +113,15 @@ def _protect(output: Path, options: Mapping[str, Any]) -> None:
 
 
 def _packed(
-    gathered: Bundle, case: Case, options: Mapping[str, Any], seen: set[str]
+    gathered: Bundle, examined: examine.Examined, options: Mapping[str, Any], seen: set[str]
 ) -> tuple[packed.Plan, bytes, dict[str, Any]]:
     """The archive. What its report says is what will be said of it."""
     from diagnose import bundle as packed
 
+    case = examined.cases[0]
     planned = packed.plan(gathered.origins, case)
     masked = case_file.masked(case)
-    found = explain.diagnose(masked, notes=case_file.notes(masked))
+    found = explain.diagnose(masked, notes=told_notes(masked, examined, {"verbose": 0}))
     inside = {item.name.removeprefix("evidence/"): [item.text.encode()] for item in planned.items if not item.cut}
     shown = Shown([found], True, {**options, "verbose": 0}, inside, exit_code(found, None, False))
     reports = {name: shown.render(form) + "\n" for name, form in REPORTS.items()}
