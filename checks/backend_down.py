@@ -17,7 +17,7 @@ When it is wrong
 
 import re
 
-from diagnose.model import Case, Evidence, Finding, Link, Remedy, Witness, passed, unknown, unseen, warned
+from diagnose.model import Case, Evidence, Finding, Link, Message, Remedy, Witness, passed, unknown, unseen, warned
 from diagnose.model.running import is_of_backend, lacking_route, nothing_behind
 
 link = Link.DEPLOYMENT
@@ -90,7 +90,7 @@ def down(case: Case, dead: Evidence) -> Finding:
 def stranger(case: Case, now: Evidence) -> Finding:
     """Another program holds the port: who it is, where that was seen."""
     holder = next((e for e in case.of("live.listener") if e["pid"]), None)
-    who = f"pid {holder['pid']}: {holder['command']}" if holder is not None else "its process was not seen"
+    who = Message("pid {pid}: {command}", holder.fields) if holder else Message("its process was not seen")
     seen = (now, holder) if holder is not None else (now,)
     route = lacking_route(case, now)
     if now["given"] is False:  # nobody said that the backend is there

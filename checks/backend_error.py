@@ -45,9 +45,10 @@ def look(case: Case) -> Finding:
         remedy = Remedy(
             "Mend the backend's exception",
             (
-                f"Read the traceback that ends at {named[-1].source}: its last frame in the backend's own files is the place.",
+                "Read the traceback that ends at {source}: its last frame in the backend's own files is the place.",
                 "Restart the backend after the change.",
             ),
+            values={"source": named[-1].source},
         )
         text = str(named[-1]["text"])[:160]
         found = warned("an exception ended the request: {text}", named[-1], remedy=remedy, text=text)

@@ -37,6 +37,7 @@ because = ("storage_key_role", "storage_project_mismatch")
 reads: tuple[str, ...] = ()
 
 MISSING = re.compile(r"bucket not found|NoSuchBucket|related resource does not exist", re.I)
+SQL = "insert into storage.buckets (id, name, public) values ('{0}', '{0}', true);"
 
 
 def look(case: Case) -> Finding:
@@ -92,19 +93,18 @@ def missing(case: Case, now: Evidence) -> Finding:
 
 def bucket(case: Case) -> str:
     """The bucket's name: what was seen wins over the profile."""
-    seen: list[Evidence] = [e for e in case.of("storage.upload", "upload.started") if e["bucket"]]
-    return str(seen[0]["bucket"]) if seen else case.profile.bucket
+    tried = case.of("storage.upload", "upload.started")
+    return str(next((e["bucket"] for e in tried if e["bucket"]), case.profile.bucket))
 
 
 def remedy(name: str) -> Remedy:
     """How to give the backend a bucket."""
     return Remedy(
-        f"Create the bucket '{name}', public, or correct its name",
+        "Create the bucket '{name}', public, or correct its name",
         (
-            f"Supabase dashboard, Storage: look for a bucket named exactly '{name}' (case matters).",
+            "Supabase dashboard, Storage: look for a bucket named exactly '{name}' (case matters).",
             "Create it as a public bucket, or write the existing name into the backend's code and restart it.",
         ),
-        command=f"insert into storage.buckets (id, name, public) values ('{name}', '{name}', true);"
-        if re.fullmatch(r"[\w.-]+", name)
-        else None,
+        command=SQL.format(name) if re.fullmatch(r"[\w.-]+", name) else None,
+        values={"name": name},
     )

@@ -92,7 +92,7 @@ def signed(case: Case) -> bool:
 def remedy(bucket: str) -> Remedy:
     """How to let fal fetch pictures; what was private is then open to all."""
     return Remedy(
-        f"Make the bucket '{bucket}' public",
+        "Make the bucket '{bucket}' public",
         (
             "Supabase dashboard, Storage: edit the bucket and switch 'Public bucket' on.",
             "Or create a signed URL for each picture and send that to fal.",
@@ -101,4 +101,5 @@ def remedy(bucket: str) -> Remedy:
         if re.fullmatch(r"[\w.-]+", bucket)
         else None,
         safe=False,
+        values={"bucket": bucket},
     )

@@ -104,5 +104,5 @@ def sound(case: Case, found: Sequence[Evidence]) -> Finding:
 
 def remedy(name: str) -> Remedy:
     """What to do about one setting."""
-    step = f"Set {name} in the environment the backend really reads (one file, no quotes, no spaces)."
-    return Remedy(f"Set '{name}'", (step, "Restart the backend."))
+    step = "Set {name} in the environment the backend really reads (one file, no quotes, no spaces)."
+    return Remedy("Set '{name}'", (step, "Restart the backend."), values={"name": name})

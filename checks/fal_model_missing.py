@@ -52,7 +52,8 @@ def remedy(model: str) -> Remedy:
     return Remedy(
         "Correct the model's id",
         (
-            f"Look up '{model}' in fal's model gallery; copy the id as it stands there.",
+            "Look up '{model}' in fal's model gallery; copy the id as it stands there.",
             "Set the constant to it, and restart the backend.",
         ),
+        values={"model": model},
     )

@@ -30,11 +30,12 @@ def look(case: Case) -> Finding:
     if proof:
         key = ".".join(str(part) for part in proof[0]["loc"] or () if part != "body") or "a key"
         remedy = Remedy(
-            f"Correct '{key}' in the payload",
+            "Correct '{key}' in the payload",
             (
-                f"fal says: {str(proof[0]['message'])[:120]}",
+                "fal says: {said}",
                 "Correct it where the payload is built, and restart the backend.",
             ),
+            values={"key": key, "said": str(proof[0]["message"])[:120]},
         )
         return failed(
             "fal refused '{key}': {text}", *proof[:2], remedy=remedy, key=key, text=str(proof[0]["message"])[:120]

@@ -64,9 +64,10 @@ def look(case: Case) -> Finding:
         remedy=Remedy(
             "Send the picture in a field the backend reads",
             (
-                f"Rename the field '{names[0]}' in the frontend to one of: {', '.join(sorted(readable)[:6])}.",
+                "Rename the field '{name}' in the frontend to one of: {known}.",
                 "Or read the new name in the backend, and add it to [request] image_fields of the profile.",
             ),
+            values={"name": names[0], "known": ", ".join(sorted(readable)[:6])},
         ),
         field=names[0],
         known=", ".join(case.profile.image_fields),

@@ -67,11 +67,12 @@ def judged(case: Case, sent: Evidence, drifted: list[tuple[str, Any, Any]]) -> F
     if not own and asked is not None:
         return noted("the request itself asked for {name} {value}", asked, sent, name=name, value=value)
     remedy = Remedy(
-        f"Send '{name}': {wanted}",
+        "Send '{name}': {wanted}",
         (
-            f"Set '{name}' to {wanted} where the payload is built, and restart the backend.",
+            "Set '{name}' to {wanted} where the payload is built, and restart the backend.",
             "If the value sent is meant, write it into the profile's [payload].",
         ),
+        values={"name": name, "wanted": wanted},
     )
     if value is None:
         return failed(

@@ -16,7 +16,7 @@ When it is wrong
 from collections.abc import Mapping
 from typing import Any
 
-from diagnose.model import Case, Finding, Link, Remedy, Seen, failed, passed, unknown
+from diagnose.model import Case, Finding, Link, Message, Remedy, Seen, failed, passed, unknown
 
 link = Link.PAYLOAD
 because = ("backend_stale",)
@@ -42,8 +42,9 @@ def look(case: Case) -> Finding:
         limit = broken(value, rules.get(key, {}))
         if limit is not None:
             remedy = Remedy(
-                f"Send '{key}' {limit}",
-                (f"{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",),
+                "Send '{key}' {limit}",
+                ("{model} takes '{key}' {limit}; set it where the payload is built, and restart the backend.",),
+                values={"key": key, "limit": limit, "model": model},
             )
             return failed(
                 "'{key}' was sent as {value}, and '{model}' takes it {limit}",
@@ -58,7 +59,7 @@ def look(case: Case) -> Finding:
     return passed("every value sent is inside the schema of '{model}'", sent, known, model=model)
 
 
-def broken(value: Any, rule: Any) -> str | None:
+def broken(value: Any, rule: Any) -> Message | None:
     """The limit a value breaks, in words; None when it keeps within the rule."""
     if not isinstance(rule, Mapping):
         return None
@@ -67,8 +68,8 @@ def broken(value: Any, rule: Any) -> str | None:
             limit if isinstance(limit, (int, float)) else None for limit in (rule.get("minimum"), rule.get("maximum"))
         )
         if (low is not None and value < low) or (high is not None and value > high):
-            return f"from {low} to {high}"
+            return Message("from {low} to {high}", {"low": low, "high": high})
     choices = rule.get("enum")
     if isinstance(choices, (list, tuple)) and isinstance(value, str) and value not in choices:
-        return "as one of " + ", ".join(str(choice) for choice in choices)
+        return Message("as one of {choices}", {"choices": ", ".join(map(str, choices))})
     return None

@@ -67,8 +67,9 @@ def reported(
     if meant in properties and meant not in body and "default" in properties[meant]:
         default = properties[meant]["default"]
         remedy = Remedy(
-            f"Send '{meant}' instead of '{key}'",
-            (f"Rename '{key}' to '{meant}' in the payload for {model}; keep the value {body[key]!s:.40}.",),
+            "Send '{meant}' instead of '{key}'",
+            ("Rename '{key}' to '{meant}' in the payload for {model}; keep the value {value}.",),
+            values={"meant": meant, "key": key, "model": model, "value": str(body[key])[:40]},
         )
         return warned(
             "{meant} {default} takes effect: {names} not in the schema of '{model}', and fal normally ignores such a key",
@@ -81,7 +82,8 @@ def reported(
         )
     remedy = Remedy(
         "Remove the keys the model does not take",
-        (f"Remove {names} from the payload for {model}, or use the schema's own names.",),
+        ("Remove {names} from the payload for {model}, or use the schema's own names.",),
+        values={"names": names, "model": model},
     )
     return warned(
         "{names} not in the schema of '{model}', and fal normally ignores such a key",

@@ -20,6 +20,7 @@ from diagnose.model import (
     Case,
     Finding,
     Link,
+    Message,
     Remedy,
     not_applicable,
     passed,
@@ -46,10 +47,13 @@ def look(case: Case) -> Finding:
     if not sent["complete"]:
         return unknown("the whole payload was not seen")
     remedy = Remedy(
-        f"Send the picture's address as '{key}'",
-        (
-            f"Write the address under '{key}' ({'a list' if key.endswith('s') else 'a string'}) in the body that is posted to {case.model['model']}.",
-        ),
+        "Send the picture's address as '{key}'",
+        ("Write the address under '{key}' ({kind}) in the body that is posted to {model}.",),
+        values={
+            "key": key,
+            "kind": Message("a list") if key.endswith("s") else Message("a string"),
+            "model": case.model["model"],
+        },
     )
     if other is not None:
         return symptom(
@@ -75,8 +79,9 @@ def refusal(case: Case) -> Finding:
         key = next((part for part in e["loc"] or () if part in IMAGE_KEYS), None)
         if key:
             remedy = Remedy(
-                f"Send the picture's address as '{key}'",
-                (f"Write the address under '{key}' in the body that is posted.",),
+                "Send the picture's address as '{key}'",
+                ("Write the address under '{key}' in the body that is posted.",),
+                values={"key": key},
             )
             return symptom("fal says that '{key}' is missing from the payload", e, remedy=remedy, key=key)
     return unknown("the payload was not seen")

@@ -60,10 +60,10 @@ def parameters(case: Case) -> Finding | None:
     for key in NUMBERS:
         a, b = recorded["body"].get(key), sent["body"].get(key)
         if a is not None and b is not None and a != b:
-            return disagreement(f"the entry says {key} {{a}} and {{b}} was sent", a, b, recorded, sent)
+            return disagreement("the entry says {key} {a} and {b} was sent", a, b, recorded, sent, key=key)
     return None
 
 
-def disagreement(message: str, a: object, b: object, *evidence: Evidence) -> Finding:
+def disagreement(message: str, a: object, b: object, *evidence: Evidence, **values: object) -> Finding:
     """The fault, with both values."""
-    return warned(message, *evidence, remedy=REMEDY, a=a, b=b)
+    return warned(message, *evidence, remedy=REMEDY, a=a, b=b, **values)

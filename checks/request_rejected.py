@@ -22,6 +22,7 @@ from diagnose.model import (
     Evidence,
     Finding,
     Link,
+    Message,
     Remedy,
     Seen,
     failed,
@@ -82,9 +83,10 @@ def look(case: Case) -> Finding:
         return passed("the request was taken and failed later", end)
     known = reason(case, end["status"])
     if known is not None:
-        text = known["text"] or f"the caller's token was refused with {known['status']}"
+        no_token = Message("the caller's token was refused with {status}", {"status": known["status"]})
+        text = str(known["text"])[:160] if known["text"] else no_token
         message = "the backend refused the request with {status}: {text}"
-        return failed(message, known, end, remedy=REMEDY, status=end["status"], text=text[:160])
+        return failed(message, known, end, remedy=REMEDY, status=end["status"], text=text)
     if case.sent_images == ():
         return not_applicable("the refusal is about the missing image", end)
     message = "the backend refused the request with {status}; no reason was seen"

@@ -73,10 +73,11 @@ def several(heads: list[Evidence]) -> Finding:
     remedy = Remedy(
         "Leave one process on the port",
         (
-            f"See which of the processes {pids} is the backend you mean: folder, command and start are named above.",
+            "See which of the processes {pids} is the backend you mean: folder, command and start are named above.",
             "Stop the others, and look again: one is to be left.",
         ),
         command=f"ps -o pid,ppid,lstart,args -p {pids.replace(' ', '')}",
+        values={"pids": pids},
     )
     return warned(
         "unrelated processes listen on port {port}: {one}; and {two}",

@@ -59,11 +59,12 @@ def look(case: Case) -> Finding:
     if asked is not None and value is not None:
         return noted("the request itself asked for strength {value}", asked, sent, value=value)
     remedy = Remedy(
-        f"Send '{name}': {wanted}",
+        "Send '{name}': {wanted}",
         (
-            f"Set '{name}' to {wanted} where the payload is built, and restart the backend.",
+            "Set '{name}' to {wanted} where the payload is built, and restart the backend.",
             "If the value sent is meant, write it into the profile's [payload].",
         ),
+        values={"name": name, "wanted": wanted},
     )
     if value is None:
         return failed("no strength was sent, and the profile wants {wanted}", sent, remedy=remedy, wanted=wanted)

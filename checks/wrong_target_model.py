@@ -36,9 +36,10 @@ def look(case: Case) -> Finding:
         remedy=Remedy(
             "Call the intended model",
             (
-                f"Set the image-to-image constant to '{wanted}' in every place that names it, and restart the backend.",
-                f"If '{model}' is meant, write it into the profile's [models].",
+                "Set the image-to-image constant to '{wanted}' in every place that names it, and restart the backend.",
+                "If '{model}' is meant, write it into the profile's [models].",
             ),
+            values={"wanted": wanted, "model": model},
         ),
         model=model,
         profile=case.profile.name,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from diagnose.render.words import Words
 from tests.cases_support import Example, examples, fault, instead, look, without
 
 CHECK = "bucket_missing"
@@ -14,7 +15,7 @@ def test_case(example: Example) -> None:
 
 def test_the_command_names_the_bucket_that_was_tried() -> None:
     named = look(CHECK, instead(fault(CHECK).case, "storage.upload", bucket="Images")).remedy
-    assert named is not None and "'Images'" in str(named.command) and "'Images'" in named.title
+    assert named is not None and "'Images'" in str(named.command) and "'Images'" in Words("en").remedy(named).title
 
 
 def test_a_hostile_name_makes_no_command() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from diagnose.render.words import Words
 from tests.cases_support import Example, examples, fault, instead, look, without
 
 CHECK = "fal_parameters_rejected"
@@ -19,5 +20,7 @@ def test_put_right_it_is_gone() -> None:
 def test_the_remedy_names_the_key_and_fals_own_words() -> None:
     remedy = fault(CHECK).finding().remedy
     assert (
-        remedy is not None and "'num_inference_steps'" in remedy.title and "less than or equal to 50" in remedy.steps[0]
+        remedy is not None
+        and "'num_inference_steps'" in Words("en").remedy(remedy).title
+        and "less than or equal to 50" in Words("en").remedy(remedy).steps[0]
     )

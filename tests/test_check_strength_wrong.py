@@ -2,6 +2,7 @@
 
 import pytest
 
+from diagnose.render.words import Words
 from tests.cases_support import Example, examples, fault, instead, look
 
 CHECK = "strength_wrong"
@@ -14,7 +15,7 @@ def test_case(example: Example) -> None:
 
 def test_the_remedy_names_key_and_value() -> None:
     remedy = fault(CHECK).finding().remedy
-    assert remedy is not None and remedy.title == "Send 'image_strength': 0.5"
+    assert remedy is not None and Words("en").remedy(remedy).title == "Send 'image_strength': 0.5"
 
 
 def test_put_right_it_is_gone() -> None:
