@@ -78,8 +78,8 @@ def restart(sign: Sign) -> Remedy:
     if sign.process is None:
         return REMEDY
     pid, address = sign.process["pid"], sign.process["address"]
-    first = f"Stop pid {pid}, and make sure that nothing answers at {address} any more."
-    return REMEDY._replace(steps=(first, *REMEDY.steps[1:]))
+    first = "Stop pid {pid}, and make sure that nothing answers at {address} any more."
+    return REMEDY._replace(steps=(first, *REMEDY.steps[1:]), values={"pid": pid, "address": address})
 
 
 def by_model(case: Case) -> Finding:

@@ -11,8 +11,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,8 +60,12 @@ class Plan:
     left_out: tuple[LeftOut, ...]
 
 
-def plan(origins: Mapping[str, Sequence[Path | bytes]], case: Case) -> Plan:
-    """What goes in of the files that were read. The case must be the unmasked one, with its sources."""
+def plan(origins: Mapping[str, Sequence[Path | bytes]], case: Case, seen: Collection[str] = ()) -> Plan:
+    """What goes in of the files that were read. The case must be the unmasked one, with its sources.
+
+    `seen` are the secrets that were met so far, and grows while this masks: what only the last file shows to be a secret
+    is masked in the first one as well.
+    """
     items: list[Item] = []
     left: list[LeftOut] = []
     for name in sorted(origins):
@@ -69,7 +73,12 @@ def plan(origins: Mapping[str, Sequence[Path | bytes]], case: Case) -> Plan:
             inside = _inside(name, number, len(origins[name]))
             found = _item(name, inside, origin, case)
             (items if isinstance(found, Item) else left).append(found)  # type: ignore[arg-type]
-    return Plan(tuple(items), tuple(left))
+    return Plan(tuple(_without(item, seen) for item in items), tuple(left))
+
+
+def _without(item: Item, known: Collection[str]) -> Item:
+    again = mask.document(item.text, known)
+    return replace(item, text=again.text, maskings=(*item.maskings, *again.maskings)) if again.maskings else item
 
 
 def _inside(name: str, number: int, many: int) -> str:

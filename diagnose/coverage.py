@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from diagnose.model import Absent, Case, Finding, Link, LinkState, Missing, Status
+from diagnose.model import Absent, Case, Finding, Link, LinkState, Missing, Phrase, Status
 
 _LOG = (
     "the backend's log of this request",
@@ -42,7 +42,7 @@ def missing_pieces(case: Case, table: Mapping[str, Finding], chain: Sequence[Lin
     received = case.product(Link.REQUEST)
     if case.sent_images is None and (isinstance(received, Absent) or table["no_image_sent"].status is Status.NOTE):
         evidence, how = _PIECES[Link.REQUEST]
-        said = f"{evidence} (decides image_field_unknown and image_not_received)"
+        said = Phrase("{evidence} (decides image_field_unknown and image_not_received)", evidence=evidence)
         missing = [Missing(Link.REQUEST, said, how), *(m for m in missing if m.link is not Link.REQUEST)]
     if table["backend_stale"].status is Status.UNKNOWN and table["wrong_target_model"].status is Status.FAIL:
         missing.append(

@@ -23,6 +23,7 @@ from diagnose.model import (
     Finding,
     Link,
     LinkState,
+    Phrase,
     Question,
     Seen,
     Status,
@@ -549,7 +550,7 @@ def _replayed(case: Case, answer: _Answer) -> tuple[str | None, str | None]:
     after = select(rule, Prerequisites(image_sent=True, init_image_url="https://example.com/picture.jpg"))
     fits = before.model == used if isinstance(before, Selected) else answer.outcome == "refused"
     if fits and isinstance(after, Selected):
-        return f"profile '{case.profile.name}'", after.model
+        return Phrase("profile '{name}'", name=case.profile.name), after.model
     return None, None
 
 

@@ -94,6 +94,7 @@ for command in (
     demo.serve,
 ):
     cli.add_command(command)
+help_texts.language_for_all(cli)
 
 
 def main() -> NoReturn:

@@ -119,7 +119,7 @@ def _packed(
     from diagnose import bundle as packed
 
     case = examined.cases[0]
-    planned = packed.plan(gathered.origins, case)
+    planned = packed.plan(gathered.origins, case, seen)
     masked = case_file.masked(case)
     found = explain.diagnose(masked, notes=told_notes(masked, examined, {"verbose": 0}))
     inside = {item.name.removeprefix("evidence/"): [item.text.encode()] for item in planned.items if not item.cut}

@@ -34,18 +34,34 @@ def speak(top: click.Group, language: str) -> None:
     if language == "en" and not _ENGLISH:
         return
     words = Words(language)
-    for told in _told(top):
-        english = _ENGLISH.setdefault(id(told), inspect.cleandoc(told.help or "").replace("\b", _BREAK))
-        told.help = words(english).replace(_BREAK, "\b") if english else None
+    for each in told(top):
+        text = english(each)
+        each.help = words(text).replace(_BREAK, "\b") if text else None
     gettext.bindtextdomain("diagnose", _FOLDER)
     gettext.textdomain("diagnose")
     os.environ["LANGUAGE"] = language  # where click's own gettext looks for the language
 
 
-def _told(command: click.Command) -> Iterator[click.Command | click.Option]:
+def english(each: click.Command | click.Option) -> str:
+    """The help of a command or an option as it was written."""
+    return _ENGLISH.setdefault(id(each), inspect.cleandoc(each.help or "").replace("\b", _BREAK))
+
+
+def told(command: click.Command) -> Iterator[click.Command | click.Option]:
     """A command, its options, and those below it."""
     yield command
     yield from (parameter for parameter in command.params if isinstance(parameter, click.Option))
     if isinstance(command, click.Group):
         for below in command.commands.values():
-            yield from _told(below)
+            yield from told(below)
+
+
+def language_for_all(top: click.Group) -> None:
+    """`--lang` for every command that has none of its own: its help and its errors have a language as well."""
+    for command in top.commands.values():
+        if isinstance(command, click.Group):
+            language_for_all(command)
+        if not any("--lang" in parameter.opts for parameter in command.params):
+            choice = click.Choice(LANGUAGES)
+            said = "Language of the text [default: from the locale]."
+            command.params.append(click.Option(["--lang"], type=choice, expose_value=False, help=said))

@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from diagnose.cli.terminal import FORMATS, complain, leave_quietly, safe, standard_input, write, write_json
+from diagnose.cli.terminal import (
+    FORMATS,
+    complain,
+    language,
+    leave_quietly,
+    safe,
+    say,
+    standard_input,
+    write,
+    write_json,
+)
 from diagnose.errors import Exit
 from diagnose.model import Phrase
 
@@ -18,7 +28,8 @@ from diagnose.model import Phrase
 @click.option(
     "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
 )
-def explain_command(check: str, form: str) -> None:
+@click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
+def explain_command(check: str, form: str, lang: str | None) -> None:
     """Show the page of one check: what it looks at, why it matters, how to put it right."""
     from diagnose import registry
     from diagnose.errors import UnknownName
@@ -39,28 +50,37 @@ def explain_command(check: str, form: str) -> None:
     if form == "json":
         write_json({**_row(found), "page": found.page.strip()})
         return
-    click.echo(f"{found.id} ({found.link})\n\n{found.page.strip()}")
+    from diagnose.render.pages import page
+    from diagnose.render.words import Words
+
+    words = Words(language(lang))
+    said = f"{found.id} ({found.link})\n\n{page(found.page, words)}"
     if found.because:
-        click.echo(f"\nCan be explained by\n    {', '.join(found.because)}")
+        said += f"\n\n{words('Can be explained by')}\n    {', '.join(found.because)}"
+    write("\n".join(map(safe, said.split("\n"))))
 
 
 @click.command("checks")
 @click.option(
     "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
 )
-def checks_command(form: str) -> None:
+@click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
+def checks_command(form: str, lang: str | None) -> None:
     """List every check with the fault it finds."""
     from diagnose import registry
 
     if form == "json":
         write_json([_row(check) for check in registry.checks()])
         return
+    from diagnose.render.words import Words
+
+    words = Words(language(lang))
     last = None
     for check in registry.checks():
         if check.link is not last:
             click.echo(("" if last is None else "\n") + click.style(str(check.link), bold=True))
             last = check.link
-        click.echo(f"  {check.id:<28} {check.fault}")
+        click.echo(f"  {check.id:<28} {safe(words(check.fault))}")
 
 
 def _row(check: Any) -> dict[str, Any]:
@@ -120,8 +140,14 @@ def validate(files: tuple[str, ...], name: str, form: str) -> None:
 
 def _validation(file: str, valid: bool, errors: list[dict[str, Any]], total: int) -> None:
     lines = [f"{file}:{e['line']}:{e['column']}: {e['pointer'] or '/'}: {e['message']}" for e in errors]
-    rest = f" ({total - len(errors)} more not shown)" if total > len(errors) else ""
-    lines.append(f"{file}: valid" if valid else f"{file}: invalid, {total} error{'s' if total != 1 else ''}{rest}")
+    rest = Phrase(" ({n} more not shown)", n=total - len(errors)) if total > len(errors) else ""
+    told = Phrase(
+        "{file}: invalid, {total} error{rest}" if total == 1 else "{file}: invalid, {total} errors{rest}",
+        file=file,
+        total=total,
+        rest=rest,
+    )
+    lines.append(say(Phrase("{file}: valid", file=file) if valid else told))
     try:
         write("\n".join(map(safe, lines)))
     except BrokenPipeError:

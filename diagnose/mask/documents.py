@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from diagnose.mask import Masked, Masking, Survivor
-from diagnose.mask.rules import RULES, Rule
+from diagnose.mask.rules import RULES, Rule, worth_trying
 from diagnose.mask.spread import Spread, near, spread
 from diagnose.mask.strings import KNOWN, data_pseudonym, note, pseudonym, sure
 from diagnose.mask.traces import Traces
@@ -48,29 +48,13 @@ _OPEN, _COLON = (
     r"(?::|&#58;|&colon;|%(?:25){0,4}3a)",
 )
 _CLOSE, _SPACE = r"(?:>|&gt;|&#0{0,4}62;|&#x0{0,4}3e;|\\{1,16}(?:u00|x)3e|%(?:25){0,4}3e)", r"(?: |\+|%(?:25){0,4}20)"
+_KINDS = "|".join(sorted({rule.kind for rule in RULES}))
 _PSEUDONYM = re.compile(
-    rf"(?i){_OPEN}(?:(?:{'|'.join(sorted({rule.kind for rule in RULES}))}|masked){_COLON}[0-9a-f]{{6}}"
+    rf"(?i){_OPEN}(?:(?:{_KINDS}|masked){_COLON}[0-9a-f]{{6}}"
     rf"|data(?:{_SPACE}[a-z]{{1,12}}(?:/|%2f)[a-z0-9.+-]{{1,12}})?(?:,|%2c){_SPACE}\d{{1,10}}{_SPACE}characters){_CLOSE}"
 )
-_NEEDS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("=", "%3d"): (
-        "token",
-        "signature",
-        "secret",
-        "key",
-        "password",
-        "credential",
-        "jwt",
-        "sig",
-        "auth",
-        "policy",
-        "accessid",
-    )
-}
-"""Of a rule whose hints stand in every second line: words of which one must stand there as well."""
-_HINTS = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
-_RULES_OF = {hint: [number for number, rule in enumerate(RULES) if hint in rule.hints] for hint in _HINTS}
-_LONG = [number for number, rule in enumerate(RULES) if not rule.hints]
+_IN_A_NAME = re.compile(rf"_(?:{_KINDS}|masked)_[0-9a-f]{{6}}_")
+"""A pseudonym in a file's name, which can hold no `<`."""
 
 
 @cache
@@ -83,16 +67,9 @@ def _spans(line: str, *, blobs: bool = True) -> list[_Hit]:
     if len(line) < 6:
         return []
     work = _without_pseudonyms(line)
-    lower = work.lower()
-    numbers = {number for hint in _HINTS if hint in lower for number in _RULES_OF[hint]}
-    if blobs and len(line) >= 72:
-        numbers.update(_LONG)
     hits: list[_Hit] = []
-    for number in sorted(numbers):
+    for number in worth_trying(work, blobs=blobs):
         rule = RULES[number]
-        needed = _NEEDS.get(rule.hints)
-        if needed and not any(word in lower for word in needed):
-            continue
         found = [hit for at in _pattern(number).finditer(work) if (hit := _hit(rule, at, line)) is not None]
         if found:
             work = _blanked(work, [hit.pieces[0] for hit in found])
@@ -114,7 +91,9 @@ def _hit(rule: Rule, found: re.Match[str], line: str) -> _Hit | None:
 
 def _without_pseudonyms(line: str) -> str:
     if "<" in line or "&" in line or "%" in line or "\\" in line:
-        return _PSEUDONYM.sub(lambda found: "<" * len(found[0]), line)
+        line = _PSEUDONYM.sub(lambda found: "<" * len(found[0]), line)
+    if "_" in line and len(line) < _OFTEN:
+        line = _IN_A_NAME.sub(lambda found: "<" * len(found[0]), line)
     return line
 
 
@@ -223,7 +202,7 @@ def _led_back(hits: list[_Hit], levels: Sequence[str]) -> list[_Hit]:
     return hits
 
 
-_TOKEN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}")
 _PRINTED = bytes(range(32, 127)) + b"\r\n\t"
 
 
@@ -274,7 +253,7 @@ def _across(lines: Sequence[str], starts: Iterable[int]) -> list[_Across]:
 
 
 def _over_joints(one: Spread, lines: Sequence[str]) -> Iterator[_Across]:
-    """Of the secrets in lines put together those that stand in more than one, or in another than their name."""
+    """Of the secrets in lines put together those that do not stand in the first alone."""
     at, begins, texts = 0, [], []
     for number, start, end in one.pieces:
         begins.append(at)
@@ -283,10 +262,18 @@ def _over_joints(one: Spread, lines: Sequence[str]) -> Iterator[_Across]:
     joined = one.between.join(texts)
     for hit in _deep(joined, one.blobs):
         pieces = tuple(_in_pieces(hit.pieces, begins, one))
-        if len({number for number, _, _ in pieces}) > 1 or (
-            one.between and pieces and pieces[0][0] != one.pieces[0][0]
-        ):
+        if hit.kind == "email" and _after_a_word(hit, begins, joined):
+            pieces = tuple(piece for piece in pieces if piece[0] != one.pieces[0][0])
+        if any(number != one.pieces[0][0] for number, _, _ in pieces):
             yield _Across(hit.kind, hit.shown, hit.secret, pieces)
+
+
+def _after_a_word(hit: _Hit, begins: list[int], joined: str) -> bool:
+    """Whether an address is whole without the word at the end of the line before."""
+    start = hit.pieces[0][0]
+    if start >= begins[1] or not joined[start : begins[1]].isalpha():
+        return False
+    return any(one.kind == "email" and one.pieces[0][0] == 0 for one in _spans(joined[begins[1] :]))
 
 
 def _in_pieces(places: Iterable[tuple[int, int]], begins: list[int], one: Spread) -> Iterator[tuple[int, int, int]]:
@@ -404,7 +391,8 @@ def masked(text: str, known: Collection[str]) -> Masked:
         _settle(made, (), frozenset(wanted))
     numbers = made.numbers()
     found = sorted(dict.fromkeys(made.maskings))
-    return Masked(made.whole(), tuple(Masking(kind, numbers[number], shown) for number, _, kind, shown in found))
+    kept = [(kind, number, shown) for number, _, kind, shown in found if shown in made.lines[number]]
+    return Masked(made.whole(), tuple(Masking(kind, numbers[number], shown) for kind, number, shown in kept))
 
 
 def _settle(made: _Text, todo: Collection[int], known: frozenset[str]) -> None:

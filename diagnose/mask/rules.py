@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _END = r"(?=\Z|\.\.\.|…|[\"'])"
-_AFTER_NAME = r"[\"'\\]{0,4}\s{0,4}(?::|=>?|%3[AD])\s{0,4}b?[\"'\\]{0,4}"
+_AFTER_NAME = r"[\"'\\]{0,4}\s{0,4}(?::|=>?|%3[AD])[\s+]{0,4}b?[\"'\\]{0,4}"
 _VALUE = r"[^\s\"'\\,;<>)}\]]"
 
 
@@ -98,8 +98,8 @@ RULES = (
     Rule(
         "key",
         ("value",),
-        r"(?i)[\"']name[\"']\s{0,4}:\s{0,4}[\"'][\w-]{0,40}?(?:authorization|api-?key|token|secret|cookie|password|signature)[\w.-]{0,20}[\"']"
-        r"\s{0,64},\s{0,64}[\"']value[\"']\s{0,4}:\s{0,4}[\"'](?P<s>[^\"'\\<>]{4,})(?=[\"'\\]|\Z)",
+        r"(?i)[\"']name[\"']\s{0,4}:[\s+]{0,4}[\"'][\w-]{0,40}?(?:authorization|api-?key|token|secret|cookie|password|signature)[\w.-]{0,20}[\"']"
+        r"\s{0,64},[\s+]{0,64}[\"']value[\"']\s{0,4}:[\s+]{0,4}[\"'](?P<s>[^\"'\\<>]{4,})(?=[\"'\\]|\Z)",
     ),
     Rule(
         "key",
@@ -169,3 +169,16 @@ RULES = (
         rf"|(?<![\w.+%-])[\w.+%-]{{1,256}}@[A-Za-z][\w-]{{0,62}}(?:\.[\w-]{{0,63}}){{0,3}}{_END}",
     ),
 )
+
+_HINTS = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
+_RULES_OF = {hint: [number for number, rule in enumerate(RULES) if hint in rule.hints] for hint in _HINTS}
+_LONG = [number for number, rule in enumerate(RULES) if not rule.hints]
+
+
+def worth_trying(text: str, *, blobs: bool = True) -> list[int]:
+    """The numbers of the rules that can hold somewhere in a text, in their order; without those for `blobs` if so wanted."""
+    lower = text.lower()
+    numbers = {number for hint in _HINTS if hint in lower for number in _RULES_OF[hint]}
+    if blobs and len(text) >= 72:
+        numbers.update(_LONG)
+    return sorted(numbers)

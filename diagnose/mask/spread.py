@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from diagnose.mask.rules import UUID, random
@@ -38,7 +39,7 @@ _PREFIX = re.compile(
 )
 _RUN = re.compile(r"[ \t]*[\"'(]{0,2}(?P<run>[A-Za-z0-9+/_=.%~:-]{1,65536})")
 _OPENS = re.compile(
-    r"[ \t]*(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|\{|INFO|ERROR|WARN|DEBUG|CRITICAL|Traceback|https?:)|[A-Za-z_][\w.-]{0,60}[:=](?![A-Za-z0-9+/_-]{16})"
+    r"[ \t]*(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|\{|INFO|ERROR|WARN|DEBUG|CRITICAL|Traceback|https?:)|[A-Za-z_][\w.-]{0,60}(?::(?![A-Za-z0-9+/_-]{16})|=(?![A-Za-z0-9+/_-]{16}|[=;,\"'\s]|\Z))"
 )
 """How a line begins that stands for itself."""
 _NAMES = r"(?:key|secret|token|pass|password|passwd|pwd|credentials?|signature|authorization|cookie|bearer|basic|jwt|value|with)"
@@ -46,13 +47,17 @@ _DANGLING = re.compile(
     rf"(?i){_NAMES}[\"'\\]{{0,4}}(?P<op>[ \t]{{0,4}}(?::|=>?|,)?)(?P<tail>[ \t]{{0,4}}[|>]?[+-]?[\"'(\\]{{0,4}}[ \t]{{0,4}})\Z"
 )
 _ALONE = re.compile(
-    r"[ \t]*-?[ \t]*[\"'(\[b]{0,3}(?:(?:bearer|basic|key)[ \t]{1,4})?[^\s\"']{4,}[\"'),\];\\]{0,4}[ \t]*\Z", re.I
+    r"[ \t]*-?[ \t]*[\"'(\[b]{0,3}(?:(?:bearer|basic|key)[ \t]{1,4})?[^\s\"']{4,}[\"'),\]};\\]{0,4}[ \t]*\Z", re.I
 )
 _OPEN_QUOTE = re.compile(r"[:=]\s{0,4}b?(?:\"[^\"\\]{1,4096}|'[^'\\]{1,4096})\Z")
 _CLOSING = re.compile(r"(?P<run>[^\"'\s]{1,4096})[\"'][,;)\s]{0,4}\Z")
 _ENCODED = re.compile(r"[ \t\"'>|]{0,8}(?P<run>[A-Za-z0-9+/_-]{4,}={0,2})[ \t\"'\\,+)]{0,6}\Z")
 _BEGIN = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 _BODY = re.compile(r"[A-Za-z0-9+/=]{16,}")
+_HALF_ADDRESS = re.compile(r"[\w.+%-]@[\w-]{0,63}[\"'\\,+ \t]{0,4}\Z")
+_HOST = re.compile(r"[ \t]*[\"'(]{0,2}(?P<host>[\w-]{0,63}\.[A-Za-z.]{2,})")
+_ADDRESS_REST = re.compile(r"[ \t]*[\"'(]{0,2}(?P<rest>[\w.+%-]{0,64}@[\w-]{1,63}\.)")
+_LOCAL_PART = re.compile(r"(?<![\w.+%-])(?=\S*[\d._])[A-Za-z][\w.+%-]{2,64}[\"'\\,+ \t]{0,4}\Z")
 _FULL_ID = re.compile(rf"(?i){UUID}\Z")
 
 
@@ -68,8 +73,8 @@ def near(lines: Collection[int], count: int) -> Iterable[int]:
 
 def spread(lines: Sequence[str], starts: Iterable[int]) -> Iterator[Spread]:
     """Everything that can be one of what begins in these lines."""
-    done = -1
-    """The last line of what was put together: what begins inside it is in it."""
+    done = encoded_to = -1
+    """The last lines of what was put together: what begins inside it is in it."""
     for number in starts:
         line = lines[number]
         if len(line) < 4 or number + 1 >= len(lines):
@@ -82,19 +87,22 @@ def spread(lines: Sequence[str], starts: Iterable[int]) -> Iterator[Spread]:
             if _may_dangle(line):
                 yield from _dangling(lines, number)
             continue
-        if number > done:
+        if number > encoded_to:
             encoded = _encoded(lines, number)
             if encoded is not None:
-                done = encoded.pieces[-1][0]
+                encoded_to = encoded.pieces[-1][0]
                 yield encoded
-                continue
-        if _may_dangle(line):
+        if len(following) >= 6 and _may_dangle(line):
             yield from _dangling(lines, number)
+        if '"name"' in line and '"value"' in following:
+            yield Spread("", ((number, max(0, len(line) - 400), len(line)), (number + 1, 0, len(following))), " ")
         if number >= done:
             chain = _chain(lines, number)
             if len(chain) > 1:
                 done = chain[-1][0]
                 yield Spread("", tuple(chain), blobs=_wrapped(lines, chain))
+                for pair in pairwise(chain[1:]):  # a word before it can hide where a secret begins
+                    yield Spread("", pair, blobs=False)
 
 
 def _private_key(lines: Sequence[str], number: int) -> Spread | None:
@@ -128,10 +136,14 @@ def _encoded(lines: Sequence[str], number: int) -> Spread | None:
     pieces = [(number, *first)]
     for at in range(number + 1, len(lines)):
         found = _whole(lines[at])
-        if found is None or found[1] - found[0] > first[1] - first[0]:
+        length = found[1] - found[0] if found else 0
+        if found is None or length > first[1] - first[0]:
+            break
+        last = lines[at][found[0] : found[1]]
+        if length < 12 and not (last.endswith("=") or _mixed(last)):
             break
         pieces.append((at, *found))
-        if found[1] - found[0] < first[1] - first[0]:
+        if length < first[1] - first[0]:
             break
     return Spread("data", tuple(pieces)) if len(pieces) > 1 else None
 
@@ -140,7 +152,10 @@ def _whole(line: str) -> tuple[int, int] | None:
     """Where base64 stands in a line in which nothing else does."""
     if len(line) > 2048:
         return None
-    found = _ENCODED.match(line, _PREFIX.match(line).end())  # type: ignore[union-attr]
+    prefix = _PREFIX.match(line)
+    if prefix is None or prefix["level"]:
+        return None
+    found = _ENCODED.match(line, prefix.end())
     return found.span("run") if found else None
 
 
@@ -173,7 +188,9 @@ def _dangling(lines: Sequence[str], number: int) -> Iterator[Spread]:
         return
     content = there.end() + len(lines[at][there.end() :]) - len(lines[at][there.end() :].lstrip(" \t"))
     begin = max(0, len(line) - 400)
-    yield Spread("", ((number, begin, name.end("op")), (at, content, len(lines[at]))), " ")
+    quoted = any(quote in name["tail"] for quote in "\"'")
+    named = (number, begin, name.end() if quoted else name.end("op"))
+    yield Spread("", (named, (at, content, len(lines[at]))), "" if quoted else " ")
 
 
 def _chain(lines: Sequence[str], number: int) -> list[tuple[int, int, int]]:
@@ -207,13 +224,21 @@ def _goes_on(before: str, line: str) -> int | None:
     """Where in a line that goes on which stood at the end of the one before."""
     if before[-1:] == "\\":
         return len(line) - len(line.lstrip(" \t"))
-    if len(before) in _WIDTHS and line[0] not in " \t" and not _OPENS.match(line):
+    prefix = _PREFIX.match(line)
+    start = prefix.end() if prefix else 0
+    if len(before) in _WIDTHS and not start and line[0] not in " \t" and not _OPENS.match(line):
         return 0
+    if "@" in before[-80:] and _HALF_ADDRESS.search(before[-80:]) and (host := _HOST.match(line, start)):
+        return host.start("host")
+    if (
+        "@" in line[start : start + 80]
+        and (rest := _ADDRESS_REST.match(line, start))
+        and _LOCAL_PART.search(before[-80:])
+    ):
+        return rest.start("rest")
     end = before.rstrip("\"'\\,+ \t")[-1:] if before[-1] in "\"'\\,+ \t" else before[-1]
     if not (end.isalnum() or end in "+/_=.%~:-"):
         return None
-    prefix = _PREFIX.match(line)
-    start = prefix.end() if prefix else 0
     found = _RUN.match(line, start)
     if found is None:
         return None
@@ -225,25 +250,31 @@ def _goes_on(before: str, line: str) -> int | None:
     closing = _CLOSING.match(line, found.start("run"))
     if closing and _OPEN_QUOTE.search(before[-4200:]):
         return found.start("run")
-    if len(run) < 6 or _OPENS.match(line, start) or _FULL_ID.match(run) or run.count("/") > 2 or not _mixed(run):
+    if len(run) < 6 or _OPENS.match(line, start) or _FULL_ID.match(run) or _path(run) or not _mixed(run):
         return None
     return found.start("run")
 
 
+def _path(run: str) -> bool:
+    slashes = run.count("/")
+    return slashes > 2 and (slashes * 8 > len(run) or any(c in run for c in "-._:"))
+
+
 def _mixed(run: str) -> bool:
     """Whether it looks drawn by lot: digits among letters, or capitals inside."""
-    head = run[:64].strip(".:")
+    head = run[:64].strip(".:=")
     digits = sum(c.isdigit() for c in head)
     letters = sum(c.isalpha() for c in head)
     if digits and letters:
-        return digits + letters >= 6 and not re.fullmatch(r"[\w.-]*\.\w{1,5}(?::\d+)*", head)
-    return len(head) >= 8 and (
-        head.isdigit() or (letters == len(head) and any(c.isupper() for c in head[1:]) and not head.isupper())
-    )
+        return digits + letters >= 6 and not re.fullmatch(r"[\w.-]{1,32}\.[a-z][a-z0-9]{0,4}(?::\d+)*", head)
+    if len(head) < 8 or head.isdigit():
+        return len(head) >= 8
+    plain = letters + sum(c in "_+/-=" for c in head) == len(head)
+    return plain and any(c.isupper() for c in head[1:]) and not head.isupper()
 
 
 def content(line: str) -> str:
     """A line without its prefix and without what says that it goes on."""
     found = _PREFIX.match(line)
     start = found.start("level") if found and found["level"] else found.end() if found else 0
-    return line[start:].strip().strip("\"'\\,+ \t")
+    return line[start:].strip().strip("\"'\\ \t")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from diagnose.mask.rules import RULES, UUID, Rule, random, unlike_word
+from diagnose.mask.rules import RULES, UUID, Rule, unlike_word, worth_trying
 
 LONGEST = 2000
 """Characters of an endless text that are printed."""
@@ -62,7 +62,7 @@ def note(kind: str, secret: str) -> None:
             found.update(sure(kind, secret))
 
 
-_ID = re.compile(rf"(?i)(?:{UUID}|[0-9a-f]{{0,8}}(?:-[0-9a-f]{{0,4}}){{0,3}}-?[0-9a-f]{{0,12}})")
+_ID = rf"(?i)(?:{UUID}|[0-9a-f]{{0,8}}(?:-[0-9a-f]{{0,4}}){{0,3}}-?[0-9a-f]{{0,12}})"
 
 
 def sure(kind: str, secret: str) -> Iterator[str]:
@@ -78,20 +78,33 @@ def sure(kind: str, secret: str) -> Iterator[str]:
             continue
         if number and part.startswith("eyJ") and len(part) < 60:
             continue  # the head of every JWT
-        if random(part) and unlike_word(part) and not _ID.fullmatch(part):
+        if _drawn(part) and not re.fullmatch(_ID, part):
             yield part
 
 
-_ESCAPED = re.compile(r"(?i)\\+(?:u00[2-7]|x[2-7]|/)|%(?:25)*[2-7][0-9a-f]|&(?:amp;)*#")
-"""Escapes in which a secret can hide; quotes and line ends hide none from the rules."""
+_WORDS = r"[A-Z]{0,4}[a-z]{2,}(?:[A-Z][a-z]{2,})*[A-Z]{0,4}"
+"""`FileNotFoundError` and the like."""
+
+
+def _drawn(secret: str) -> bool:
+    """Whether nobody can have written it as words: digits among letters, or capitals anywhere."""
+    if not unlike_word(secret):
+        return False
+    run = max(re.split(r"[^A-Za-z0-9]+", secret[:4096]), key=len)
+    mixed = run != run.lower() and run != run.upper() and not re.fullmatch(_WORDS, run)
+    return len(run) >= 6 and (mixed or any(c.isdigit() for c in secret))
+
+
+_ESCAPED = r"(?i)\\+(?:u00[2-7]|x[2-7]|/|[\"']name\\)|\\{2,}[\"']|%(?:25)*[2-7][0-9a-f]|&(?:amp;)*(?:#|[a-z]{2,6};)"
+"""Escapes in which a secret can hide; quotes and line ends escaped once hide almost none from the rules."""
 
 
 def _rewritten(value: str) -> str:
-    value = _by_form(value)
-    if ("\\" in value or "%" in value or "&" in value) and _ESCAPED.search(value):
+    if ("\\" in value or "%" in value or "&" in value) and re.search(_ESCAPED, value):
         from diagnose.mask import documents
 
-        value = documents.masked(value, ()).text
+        value = documents.masked(value, ()).text  # first: half a secret that is masked hides the other half
+    value = _by_form(value)
     for secret in sorted(KNOWN, key=len, reverse=True) if KNOWN else ():
         if secret in value:
             note("key", secret)
@@ -100,10 +113,9 @@ def _rewritten(value: str) -> str:
 
 
 def _by_form(value: str) -> str:
-    lower = value.lower()
-    for rule in RULES:
-        if any(hint in lower for hint in rule.hints) or (not rule.hints and len(value) >= 72):
-            value = re.sub(rule.pattern, lambda found, rule=rule: _masked(rule, found), value)  # type: ignore[misc]
+    for number in worth_trying(value):
+        rule = RULES[number]
+        value = re.sub(rule.pattern, lambda found, rule=rule: _masked(rule, found), value)  # type: ignore[misc]
     return value
 
 

@@ -513,7 +513,7 @@ def otherwise(d: Diagnosis, words: Words) -> Iterator[str]:
         return
     changes = words(" and ").join(words(change) for change in c.changes)
     said = words("If {changes}: {mode} with {model}", changes=changes, mode=c.mode, model=shown(c.model))
-    yield f"{said} {words('(replayed by {by})', by=c.verified_by)}"
+    yield f"{said} {words('(replayed by {by})', by=words.say(c.verified_by or ''))}"
     if c.next_blockers:
         yield words("What would show up next: {blockers}", blockers=", ".join(c.next_blockers))
 
@@ -548,7 +548,7 @@ def missing(d: Diagnosis, words: Words) -> Iterator[Told]:
     for piece in d.missing:
         found.setdefault((piece.evidence, piece.how), []).append(words(LINKS[piece.link]))
     for (evidence, how), links in found.items():
-        yield Told(Status.UNKNOWN, ", ".join(links), words(evidence), more=words(how))
+        yield Told(Status.UNKNOWN, ", ".join(links), words.say(evidence), more=words(how))
 
 
 def quoted(e: Evidence) -> str:
