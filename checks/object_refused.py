@@ -24,6 +24,7 @@ from diagnose.model import (
     Evidence,
     Finding,
     Link,
+    Message,
     Remedy,
     Seen,
     failed,
@@ -86,7 +87,7 @@ def refused(case: Case, e: Evidence) -> Finding:
     """An object was refused: the attempt's, or the one that was written to see."""
     why, step = reason(e) or ("", "")
     remedy = Remedy("Send an object that Storage takes", (step,))
-    values = {"reason": why, "text": str(e["message"])[:120]}
+    values = {"reason": Message(why), "text": str(e["message"])[:120]}
     if e.kind == "live.written":
         return live_fault(
             case, link, "Storage refuses a test upload because {reason}: {text}", e, remedy=remedy, **values

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnose.errors import ProfileError
 from diagnose.model import Profile
@@ -61,21 +61,54 @@ def load(wanted: str | None, folder: Path) -> Profile:
 
     Raises ProfileError when it cannot be read, lacks `[models]`, or holds a key that does not exist.
     """
+    return find(wanted, folder).profile
+
+
+class Found(NamedTuple):
+    """A profile, and where it was found."""
+
+    profile: Profile
+    where: str
+    """A file, or the name of a built-in profile."""
+    by: str
+    """What led there: `argument`, `DIAGNOSE_PROFILE`, `folder`, or `default`."""
+
+
+def find(wanted: str | None, folder: Path) -> Found:
+    """As `load`, with where the profile was found. Raises ProfileError."""
+    by = "argument" if wanted else "DIAGNOSE_PROFILE"
     wanted = wanted or os.environ.get("DIAGNOSE_PROFILE") or None
     if wanted is not None:
         if wanted in BUILT_IN:
-            return build(BUILT_IN[wanted], wanted)
-        return build(_read(Path(wanted), named=True), wanted)
+            return Found(build(BUILT_IN[wanted], wanted), wanted, by)
+        return Found(build(_read(Path(wanted), named=True), wanted), wanted, by)
     file = folder / "diagnose.toml"
     if file.is_file():
-        return build(_read(file), str(file))
+        return Found(build(_read(file), str(file)), str(file), "folder")
     project = folder / "pyproject.toml"
     if project.is_file():
         table = _read(project).get("tool", {})
         own = table.get("diagnose") if isinstance(table, dict) else None
         if isinstance(own, dict):
-            return build(own, f"{project} [tool.diagnose]")
-    return build(BUILT_IN["seed"], "seed")
+            where = f"{project} [tool.diagnose]"
+            return Found(build(own, where), where, "folder")
+    return Found(build(BUILT_IN["seed"], "seed"), "seed", "default")
+
+
+def settings(profile: Profile) -> Iterator[tuple[str, Any]]:
+    """Every key of a profile as it is written in TOML, dotted, with its value; defaults included."""
+    yield "name", profile.name
+    yield "fallback", profile.fallback
+    yield "models.image_to_image", profile.image_to_image
+    yield "models.text_to_image", profile.text_to_image
+    yield "payload.image_key", profile.image_key
+    yield from ((f"payload.{key}", value) for key, value in profile.payload.items())
+    yield "storage.bucket", profile.bucket
+    yield "request.image_fields", list(profile.image_fields)
+    yield "request.multipart_field", profile.multipart_field
+    yield "backend.url", profile.backend_url
+    yield "record.prompt_log", profile.prompt_log
+    yield "record.keep", profile.keep
 
 
 def _read(path: Path, named: bool = False) -> dict[str, Any]:
@@ -97,6 +130,16 @@ def _read(path: Path, named: bool = False) -> dict[str, Any]:
         raise ProfileError(f"profile '{path}': cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"profile '{path}': not valid TOML: {error}") from None
+
+
+def parse(text: str, where: str) -> Profile:
+    """A profile from TOML. Raises ProfileError."""
+    import tomllib
+
+    try:
+        return build(tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"profile '{where}': not valid TOML: {error}") from None
 
 
 def build(table: Mapping[str, Any], where: str) -> Profile:

@@ -23,7 +23,7 @@ Place = tuple[str | int, ...]
 LISTED = 20
 """How many errors are told; the others are counted."""
 
-_FORMS = ("prompt_log", "diagnosis", "case", "history", "compare", "profile")
+_FORMS = ("prompt_log", "diagnosis", "case", "history", "compare", "profile", "contract")
 _ENTRY = "entry"
 _MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+")
 _LONGEST_MODEL = 200

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
 import random
 import re
 import string
@@ -252,6 +253,10 @@ DRESSES = (
     Dress("bytes", lambda text, _: f"INFO:main:body={text.encode()!r}"),
     Dress("exception", _exception),
     Dress("headers", _headers),
+    Dress("coloured", lambda text, _: f"\x1b[31m{text}\x1b[0m"),
+    Dress("coloured alone", lambda text, secret: text.replace(secret, f"\x1b[32m{secret}\x1b[0m")),
+    Dress("backticks", lambda text, secret: text.replace(secret, f"`{secret}`")),
+    Dress("told in part", lambda text, secret: text.replace(secret, f"{secret[: len(secret) // 2]}...{secret[-14:]}")),
     Dress("query", lambda text, _: f'INFO: 127.0.0.1:9 - "GET /x?q={quote(text, safe="")} HTTP/1.1" 200 OK'),
     Dress("form", lambda text, _: f"a=1&note={quote_plus(text)}&b=2"),
     Dress("file name", _file_name),
@@ -277,6 +282,7 @@ DRESSES = (
     Dress("continued by backslashes", _continued, 2),
     Dress("strings put together", _concatenated, 2),
     Dress("escaped line ends", _broken_by_escapes, 2),
+    Dress("quoted-printable", lambda text, _: quopri.encodestring(f"it said {text} and no more".encode()).decode(), 2),
     Dress("MIME", _mime, 2),
     Dress("value on the next line", _next_line, 2),
     Dress("traceback", _traceback, 2),
@@ -361,6 +367,8 @@ def _worn(kind: Kind, carrier: str, dress: Dress) -> bool:
     """Whether the dress can be met: nobody has a file named by a private key, and a bare word names no secret."""
     if dress.name == "value on the next line":
         return kind.name in ("fal key", "JWT", "Supabase secret key", "opaque key", "password") and "://" not in carrier
+    if dress.name == "told in part":
+        return kind.name != "e-mail"
     return kind.named or dress.name != "file name"
 
 

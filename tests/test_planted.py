@@ -345,7 +345,9 @@ def forms(name: str) -> tuple[str, ...]:
 def loudness(name: str, form: str) -> tuple[str, ...]:
     if name == "validate":
         return ("",)
-    return ("", "-v", "-vv") if form in ("text", "json") else ("-v",)
+    if FULL or (name in ("checklist", "latest") and form in ("text", "json")):
+        return ("", "-v", "-vv")
+    return ("-vv" if form in ("text", "json") else "-v",)
 
 
 RUNS = [(name, form, more) for name in WHOLE for form in forms(name) for more in loudness(name, form)]
@@ -401,8 +403,7 @@ LOST = {
 INSTEAD = {"storage_key_role": "storage_policy_denied", "storage_project_mismatch": "storage_key_rejected"}
 """What is then named as root: what the refusal itself says."""
 TOLD = (
-    "bucket_missing", "fal_key_rejected", "storage_key_role", "storage_project_mismatch", "image_unusable",
-    "image_field_unknown", "parameter_unknown", "backend_stale", "bucket_private", "upload_error",
+    "bucket_missing", "fal_key_rejected", "storage_key_role", "storage_project_mismatch", "image_unusable", "parameter_unknown",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from diagnose.cli import about, answers, bundle, compare, demo, help_texts, history, pages, watch
+from diagnose.cli import about, answers, bundle, compare, contract, demo, help_texts, history, pages, profile, watch
 from diagnose.cli.terminal import asked, complain, language, leave_quietly, say, tell, write
 from diagnose.errors import DiagnoseError, Exit
 from diagnose.model import Phrase
@@ -90,6 +90,8 @@ for command in (
     pages.checks_command,
     pages.validate,
     pages.schema_command,
+    profile.profile,
+    contract.contract,
     demo.demo,
     demo.serve,
 ):

@@ -13,6 +13,7 @@ import click
 
 from diagnose import case_file, examine, explain, normalise
 from diagnose.cli.output import deliver, machine, output_options, protect, targets
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import (
     complain,
     language,
@@ -41,6 +42,7 @@ WHERE = ("prompt_log.json", "backend/prompt_log.json")
 def selecting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that gives an answer."""
     options = [
+        checks_option,
         click.option(
             "--profile",
             "profile_name",
@@ -388,6 +390,13 @@ def exit_code(d: Diagnosis, expected: str | None, unreadable: bool) -> Exit:
     return Exit.OK if explain.sound(d) else Exit.NOT_SOUND
 
 
+def faults() -> dict[str, str]:
+    """What each check finds, in a sentence."""
+    from diagnose import registry
+
+    return {check.id: check.fault for check in registry.checks()}
+
+
 class Shown:
     """Answers, and how they are shown in each format."""
 
@@ -422,16 +431,16 @@ class Shown:
             case "junit":
                 from diagnose.render import junit
 
-                return junit.diagnoses(self.diagnoses, words)
+                return junit.diagnoses(self.diagnoses, words, self.code)
             case "sarif":
                 from diagnose.render import sarif
 
-                return sarif.diagnoses(self.diagnoses, words, exit_code=self.code)
+                return sarif.diagnoses(self.diagnoses, words, self.code, faults())
             case _:
                 from diagnose.render import html, markdown
 
-                pages = html if form == "html" else markdown
-                return pages.dumps(self.reports(words, verbose=form == "html"), words)
+                reports = self.reports(words, verbose=form == "html")
+                return html.dumps(reports, words) if form == "html" else markdown.dumps(reports, words)
 
     def reports(self, words: Words, verbose: bool) -> list[report.Report]:
         """What Markdown and HTML show, with what stands at the places of the proof."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from diagnose.cli.output import deliver, machine, output_options, protect, targets
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import complain, language, open_console, profile_of, standard_input
 from diagnose.errors import Exit, NothingReadable
 from diagnose.model import Phrase, Profile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--history", "counted", is_flag=True, help="A and B are histories: files, folders or patterns.")
+@checks_option
 @click.option(
     "--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."
 )
@@ -199,9 +201,9 @@ def _render(
         case "sarif":
             from diagnose.render import sarif
 
-            return sarif.comparison(found, words, exit_code=code)
+            return sarif.comparison(found, words, code)
         case _:
             from diagnose.render import compare_report, html, markdown
 
             report = compare_report.of(found, words, verbose=verbose or form == "html")
-            return (html if form == "html" else markdown).dumps([report], words)
+            return html.dumps([report], words) if form == "html" else markdown.dumps([report], words)

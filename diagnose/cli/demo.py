@@ -12,6 +12,7 @@ import click
 
 from diagnose.cli.answers import Shown, exit_code
 from diagnose.cli.output import Target, deliver, output_options, protect, targets
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import language, open_console, profile_of, safe, say, tell, write
 from diagnose.errors import Exit
 from diagnose.model import Phrase
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     help="Leave the evidence files in this folder.",
 )
 @output_options()
+@checks_option
 @click.option("--lang", type=click.Choice(["en", "id"]), help="Language of the text [default: from the locale].")
 @click.option(
     "--color",

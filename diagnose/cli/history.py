@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from diagnose.cli.answers import found_log
+from diagnose.cli.answers import faults, found_log
 from diagnose.cli.output import FORMATS, deliver, machine, output_options, protect, targets
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import complain, language, open_console, profile_of, say, tell
 from diagnose.errors import Exit, NothingReadable, UnknownName
 from diagnose.model import Phrase
@@ -54,6 +55,7 @@ def _moment(_context: click.Context, parameter: click.Parameter, value: str | No
     "--jobs", type=click.IntRange(min=1, max=1024), metavar="N", help="Processes at once [default: one each core]."
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Count on a Dask cluster, such as tcp://10.0.0.5:8786.")
+@checks_option
 @click.option(
     "--profile", "profile_name", metavar="NAME|FILE", help="What is meant to happen: seed, flux-2-edit, or a TOML file."
 )
@@ -178,11 +180,10 @@ def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
 
 def render(found: History, form: str, to_file: bool, code: int, options: Mapping[str, Any]) -> str:
     """The document of a format."""
-    from diagnose import registry
     from diagnose.render.words import Words
 
     words = Words(language(options["lang"]))
-    titles = {check.id: check.fault for check in registry.checks()}
+    titles = faults()
     match form:
         case "json" | "csv":
             from diagnose.render import history_document
@@ -202,12 +203,12 @@ def render(found: History, form: str, to_file: bool, code: int, options: Mapping
         case "sarif":
             from diagnose.render import sarif
 
-            return sarif.history(found, words, exit_code=code)
+            return sarif.history(found, words, code, titles)
         case _:
             from diagnose.render import history_report, html, markdown
 
             report = history_report.of(found, words, verbose=bool(options["verbose"]) or form == "html", titles=titles)
-            return (html if form == "html" else markdown).dumps([report], words)
+            return html.dumps([report], words) if form == "html" else markdown.dumps([report], words)
 
 
 def _code(found: History) -> Exit:

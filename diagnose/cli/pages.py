@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import (
     FORMATS,
     complain,
@@ -25,6 +26,7 @@ from diagnose.model import Phrase
 
 @click.command("explain")
 @click.argument("check")
+@checks_option
 @click.option(
     "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
 )
@@ -61,6 +63,7 @@ def explain_command(check: str, form: str, lang: str | None) -> None:
 
 
 @click.command("checks")
+@checks_option
 @click.option(
     "--format", "form", type=FORMATS, default="text", show_default=True, help="Text for people, JSON for machines."
 )

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from diagnose.cli.answers import WHERE
+from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import FORMATS, complain, language, leave_quietly, open_console, profile_of, tell, write
 from diagnose.errors import Exit, NothingReadable
 from diagnose.model import Case, Diagnosis, Phrase, Profile
@@ -27,6 +28,7 @@ LOG = "backend.log"
 @click.command()
 @click.option("--prompt-log", type=click.Path(path_type=Path), metavar="FILE", help="The prompt log to follow.")
 @click.option("--backend-log", type=click.Path(path_type=Path), metavar="FILE", help="The backend's log to follow.")
+@checks_option
 @click.option(
     "--profile",
     "profile_name",

@@ -73,13 +73,18 @@ def looks_like_entry(value: object) -> bool:
     if isinstance(request, dict):
         beside = ("model", "payload", "generation_mode", "enhanced_prompt")
         return any(key in value for key in beside) or any(str(key).startswith("has_") for key in request)
-    return isinstance(value.get("payload"), dict) and isinstance(value.get("model"), str)
+    if isinstance(value.get("payload"), dict) and isinstance(value.get("model"), str):
+        return True
+    return _could_be_telemetry(value) and _telemetry(value) is not None
 
 
 def normalise_entry(value: dict[str, Any]) -> dict[str, Any]:
-    """The nested form of a flattened entry (`model` and `payload` beside `request`); others as they are."""
-    if "fal_request" in value or not _is_flattened(value):
-        return value
+    """The nested form of an entry: of a flattened one (`model` and `payload` beside `request`), of a span or log record
+    with OpenTelemetry's names, and of one that follows the contract; others as they are."""
+    if "fal_request" in value:
+        return _of_contract(value) if "outcome" in value and "request_id" in value else value
+    if not _is_flattened(value):
+        return (_telemetry(value) if _could_be_telemetry(value) else None) or value
     payload = value.get("payload")
     sent = {"model": value["model"]} if "model" in value else {}
     sent |= payload if isinstance(payload, dict) else {}
@@ -90,6 +95,37 @@ def normalise_entry(value: dict[str, Any]) -> dict[str, Any]:
     nested["fal_request"] = sent
     taken = ("model", "payload") if isinstance(payload, dict) or payload is None else ("model",)
     return nested | {key: inner for key, inner in value.items() if key not in nested and key not in taken}
+
+
+def _could_be_telemetry(value: dict[str, Any]) -> bool:
+    return "attributes" in value or any(key.startswith("gen_ai") for key in value if isinstance(key, str))
+
+
+def _telemetry(value: dict[str, Any]) -> dict[str, Any] | None:
+    from diagnose.collect import telemetry  # most logs hold none of it
+
+    return telemetry.entry(value)
+
+
+def _of_contract(value: dict[str, Any]) -> dict[str, Any]:
+    """An entry written after the fact, with the flags that its counts of pictures say, and the error of a picture that
+    could not be decoded where that of the upload stands."""
+    request, decode = value.get("request"), value.get("decode")
+    changed: dict[str, Any] = {}
+    images = request.get("images") if isinstance(request, dict) else None
+    if isinstance(request, dict) and isinstance(images, dict) and not any(str(k).startswith("has_") for k in request):
+        names = [str(name) for name, number in list(images.items())[:_MOST_FIELDS] if number]
+        product = any("product" in name for name in names)
+        background = any("background" in name for name in names)
+        other = any("product" not in name and "background" not in name for name in names)
+        flags = {"has_product_images": product, "has_face_image": other, "has_background_image": background}
+        changed["request"] = {**flags, **request}
+    if isinstance(decode, dict) and isinstance(decode.get("error"), str) and not value.get("upload"):
+        changed["upload"] = {"status": None, "bucket": None, "path": None, "error": decode["error"]}
+    return {**value, **changed} if changed else value
+
+
+_MOST_FIELDS = 100
 
 
 def _is_flattened(value: dict[str, Any]) -> bool:
@@ -126,17 +162,20 @@ def era(entry: dict[str, Any]) -> str:
     return "unknown"
 
 
-_FLAGS_MEAN_SOMETHING = ("V0b", "V1", "V2", "V3", "V4", "V5", "own")
+_FLAGS_MEAN_SOMETHING = ("V0b", "V1", "V2", "V3", "V4", "V5")
 
 
 def absence_is_proved(entry: dict[str, Any]) -> bool:
     """Whether this entry's false `has_*` flags prove that no image arrived.
 
-    They are computed from fields that multipart requests, and the code from V6 on, never pass.
+    They are computed from fields that multipart requests, and the code from V6 on, never pass. An entry that was written
+    after the fact says what arrived, whatever the format.
     """
     request = _request(entry)
     if not any(str(key).startswith("has_") for key in request) or request.get("image_url"):
         return False
+    if era(entry) == "own":
+        return True
     form = request.get("request_format")
     stated = isinstance(form, str) and form not in ("", "unknown")
     if stated and "json" not in str(form).lower():

@@ -48,7 +48,7 @@ def survey(paths: Sequence[str], profile: Profile, wish: Wish = Wish(), told: Pr
         onset.needed()
     planned = plan.plan(paths, wish.kind, wish.offline, wish.scratch)
     planned = _one_kind(planned)
-    question = Question(profile, wish.by, wish.since, wish.until)
+    question = Question(profile, wish.by, wish.since, wish.until, checks=registry.folder())
     counts = _counted(planned.files, question, wish, told)
     verdicts = _judged(counts, profile)
     found = summary.history(profile.name, counts, verdicts, planned.files, wish.by, wish.only)

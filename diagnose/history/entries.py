@@ -67,6 +67,8 @@ class Question:
     """Asks which values the entries hold that went wrong, and which the others."""
     verdicts: Mapping[Shape, Verdict] = field(default_factory=dict)
     """Those that are known already."""
+    checks: str = ""
+    """The folder of somebody else's checks; whoever counts needs it as well."""
 
     @property
     def nothing(self) -> Counts:

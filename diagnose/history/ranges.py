@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
+from diagnose import registry
 from diagnose.collect import prompt_log
 from diagnose.history import judge
 from diagnose.history.blocks import Lines, Pieces
@@ -79,9 +81,14 @@ def _entries(asked: bytes) -> Entries:
 
 
 def count(task: Task) -> Counts:
-    """The counts of a range. Whatever cannot be read is told in `lost`; raises nothing for the state of a file."""
+    """The counts of a range. Whatever cannot be read is told in `lost`; raises nothing for the state of a file.
+
+    Raises UnknownName where the folder of checks that the question names is missing here.
+    """
     import pickle
 
+    if task.question.checks and task.question.checks != registry.folder():
+        registry.use(Path(task.question.checks))
     entries = _entries(pickle.dumps(task.question))
     counts = task.question.nothing
     try:

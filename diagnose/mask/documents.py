@@ -26,6 +26,8 @@ _ROUNDS = 6
 """Times that a line is masked anew because of what masking made of it; then the whole line goes."""
 _HUGE = 1 << 20
 """Characters of a line that goes sooner."""
+_MOST_HITS = 1 << 14
+"""Secrets in a line with which it goes at once."""
 _OFTEN = 512
 """Characters of a line that can come again."""
 _MOST_KNOWN = 1 << 21
@@ -110,7 +112,7 @@ def _blanked(line: str, places: Iterable[tuple[int, int]]) -> str:
 
 _ESCAPE = re.compile(
     r"\\+(?:u00(?P<u>[0-7][0-9A-Fa-f])|x(?P<x>[0-7][0-9A-Fa-f])|(?P<short>[\"'/nrt]))|(?P<slashes>\\\\+)"
-    r"|%(?:25)*(?P<percent>[0-7][0-9A-Fa-f])"
+    r"|%(?:25)*(?P<percent>[0-7][0-9A-Fa-f])|(?P<colour>\x1b\[[0-9;]{0,24}m)"
     r"|&(?:amp;)*(?:#0{0,4}(?P<decimal>\d{2,3})|#[xX]0{0,4}(?P<hex>[0-7][0-9A-Fa-f])|(?P<name>quot|apos|amp|lt|gt|colon|equals|sol|period|lowbar|num|nbsp));"
 )
 _SHORT = {"n": "\n", "r": "\n", "t": "\t"}
@@ -126,12 +128,15 @@ def _character(found: re.Match[str]) -> str:
         return _SHORT.get(found["short"], found["short"])
     if found["slashes"]:
         return "\\"
+    if found["colour"]:
+        return " "
     return chr(int(found["decimal"])) if found["decimal"] else _NAMES[found["name"]]
 
 
 def undone(line: str) -> str:
     """The line with its escapes undone once, runs of escaped escapes included."""
-    return _ESCAPE.sub(_character, line) if "\\" in line or "%" in line or "&" in line else line
+    dressed = "\\" in line or "%" in line or "&" in line or "\x1b" in line
+    return _ESCAPE.sub(_character, line) if dressed else line
 
 
 def _back(line: str) -> Callable[[int, int], tuple[int, int]]:
@@ -161,18 +166,18 @@ def _deep(line: str, blobs: bool = True) -> Sequence[_Hit]:
 
 
 def _looked_through(line: str, blobs: bool) -> Sequence[_Hit]:
-    hits = _spans(line, blobs=blobs)
+    hits = [*_spans(line, blobs=blobs), *_in_base64(line)]
     below, levels = line, [line]
     for _ in range(_DEEPEST):
         view = undone(below)
         if view == below:
             break
-        found = _in_view(view)
+        found = [*_in_view(view), *_in_base64(view)]
         if found:
             hits += _led_back(found, levels)
         levels.append(view)
         below = view
-    return (*hits, *_in_base64(line)) if len(line) >= 24 else hits
+    return hits
 
 
 _often = lru_cache(maxsize=8192)(_looked_through)  # logs say the same again and again
@@ -345,8 +350,10 @@ class _Text:
             hits = _deep(self.lines[number])
             if not hits:
                 return self.lines[number] != before
+            if len(hits) > _MOST_HITS:
+                break
             self._replace(number, hits)
-        if _deep(self.lines[number]):
+        if len(hits) > _MOST_HITS or _deep(self.lines[number]):
             self.drop(number, "masked", before)
         return True
 

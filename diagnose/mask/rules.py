@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _END = r"(?=\Z|\.\.\.|…|[\"'])"
-_AFTER_NAME = r"[\"'\\]{0,4}\s{0,4}(?::|=>?|%3[AD])[\s+]{0,4}b?[\"'\\]{0,4}"
+_AFTER_NAME = r"[\"'\\]{0,4}\s{0,4}(?::|=>?|%3[AD])[\s+]{0,4}(?:b(?=[\"'\\]))?[\"'\\`]{0,4}"
 _VALUE = r"[^\s\"'\\,;<>)}\]]"
 
 
@@ -85,8 +85,8 @@ RULES = (
     Rule(
         "token",
         ("authorization",),
-        r"(?i)authorization[\"'\\]{0,4}\s{0,4}(?::|=>?|,|%3[AD])\s{0,4}\(?\[?b?[\"'\\]{0,4}"
-        rf"(?:(?:bearer|basic|key|token|apikey)(?:\s|%20|\+){{1,4}})?(?P<s>{_VALUE}{{4,}})",
+        r"(?i)authorization[\"'\\]{0,4}\s{0,4}(?::|=>?|,|%3[AD])\s{0,4}\(?\[?(?:b(?=[\"'\\]))?[\"'\\`]{0,4}"
+        rf"(?:(?:bearer|basic|key|token|apikey)(?:\s|%20|\+){{1,4}}[`(\"']{{0,2}})?(?P<s>{_VALUE}{{4,}})",
         random,
     ),
     Rule(
@@ -122,12 +122,15 @@ RULES = (
         lambda s: unlike_word(s) and random(s) and not s.startswith(("http:", "https:")),
     ),
     Rule(
-        "token", ("bearer", "basic"), r"(?i)\b(?:bearer|basic)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.~+/=:-]{8,})", random
+        "token",
+        ("bearer", "basic"),
+        r"(?i)\b(?:bearer|basic)(?:\s|%20|\+){1,4}[`(\"']{0,2}(?P<s>[A-Za-z0-9_.~+/=:-]{8,})",
+        random,
     ),
     Rule(
         "key",
         ("key",),
-        r"\bK(?:ey|EY)(?:\s|%20|\+){1,4}(?P<s>[A-Za-z0-9_.:-]{8,})",
+        r"\bK(?:ey|EY)(?:\s|%20|\+){1,4}`?(?P<s>[A-Za-z0-9_.:-]{8,})",
         lambda s: any(c.isdigit() for c in s),
     ),
     Rule(
@@ -168,6 +171,9 @@ RULES = (
         r"(?<![\w.+%-])[\w.+%-]{1,256}@(?:[\w-]{1,63}\.){1,6}(?!(?:png|jpe?g|webp|gif|svg|heic|json|log|py|txt|har)\b)[A-Za-z]{2,24}\b"
         rf"|(?<![\w.+%-])[\w.+%-]{{1,256}}@[A-Za-z][\w-]{{0,62}}(?:\.[\w-]{{0,63}}){{0,3}}{_END}",
     ),
+    Rule(
+        "key", ("...", "…"), r"(?<=[<>])(?:\.{3}|…)(?P<s>[A-Za-z0-9_+/-]{6,})", random
+    ),  # the end of a key told in part
 )
 
 _HINTS = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))

@@ -213,6 +213,8 @@ def _chain(lines: Sequence[str], number: int) -> list[tuple[int, int, int]]:
 
 def _cut(line: str) -> int:
     """Where a line ends that goes on, without the backslash or quotes that say so."""
+    if line[-1] == "=" and 72 <= len(line) <= 76 and line[-2].isalnum():
+        return len(line) - 1  # quoted-printable
     return len(line.rstrip("\"'\\,+ \t")) if line[-1] in "\"'\\,+ \t" else len(line)
 
 
@@ -249,6 +251,8 @@ def _goes_on(before: str, line: str) -> int | None:
             return None
     closing = _CLOSING.match(line, found.start("run"))
     if closing and _OPEN_QUOTE.search(before[-4200:]):
+        return found.start("run")
+    if before.rstrip()[-1] in "\"'" and line[found.start("run") - 1] in "\"'":
         return found.start("run")
     if len(run) < 6 or _OPENS.match(line, start) or _FULL_ID.match(run) or _path(run) or not _mixed(run):
         return None

@@ -95,12 +95,15 @@ def _drawn(secret: str) -> bool:
     return len(run) >= 6 and (mixed or any(c.isdigit() for c in secret))
 
 
-_ESCAPED = r"(?i)\\+(?:u00[2-7]|x[2-7]|/|[\"']name\\)|\\{2,}[\"']|%(?:25)*[2-7][0-9a-f]|&(?:amp;)*(?:#|[a-z]{2,6};)"
+_ESCAPED = (
+    r"(?i)\\+(?:u00[2-7]|x[2-7]|/|[\"']name\\)|\\{2,}[\"']|%(?:25)*[2-7][0-9a-f]|&(?:amp;)*(?:#|[a-z]{2,6};)|\x1b\["
+)
 """Escapes in which a secret can hide; quotes and line ends escaped once hide almost none from the rules."""
 
 
 def _rewritten(value: str) -> str:
-    if ("\\" in value or "%" in value or "&" in value) and re.search(_ESCAPED, value):
+    dressed = "\\" in value or "%" in value or "&" in value or "\x1b" in value
+    if dressed and re.search(_ESCAPED, value):
         from diagnose.mask import documents
 
         value = documents.masked(value, ()).text  # first: half a secret that is masked hides the other half
