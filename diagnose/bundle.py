@@ -83,7 +83,7 @@ def _without(item: Item, known: Collection[str]) -> Item:
 
 def _inside(name: str, number: int, many: int) -> str:
     """The name in the archive; files of one name get a number."""
-    safe = re.sub(r"[^\w.()+ /=@,-]", "_", mask.text(name.replace("\\", "/")))
+    safe = re.sub(r"[^\w.()+ /=@,-]", "_", mask.text(name).replace("\\", "/"))
     parts = [part for part in safe.split("/") if part not in ("", ".", "..")]
     kept = "/".join(part[:120] for part in parts) or "unnamed"
     return EVIDENCE + (kept if many == 1 else f"{number + 1}/{kept}")

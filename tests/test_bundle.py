@@ -177,7 +177,7 @@ def test_a_bundle_with_a_secret_is_not_written(
     shutil.copytree(cases["bucket_missing"], folder)
     log = folder / "backend.log"
     log.write_text(log.read_text(encoding="utf-8") + f"INFO:main:FAL_KEY={KEY}\n", encoding="utf-8")
-    monkeypatch.setattr(mask, "document", lambda text: mask.Masked(text, ()))
+    monkeypatch.setattr(mask, "document", lambda text, known=(): mask.Masked(text, ()))
     code, out, said = run("bundle", folder, "-o", tmp_path / "case.zip")
     assert code == 70 and not (tmp_path / "case.zip").exists()
     assert "evidence/backend.log, line" in said and "would hold a secret" in said

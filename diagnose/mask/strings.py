@@ -173,13 +173,13 @@ def value(data: Any, depth: int = 0) -> Any:
     if depth > 40:
         return "(nested too deeply)"
     if isinstance(data, dict):
-        shown = {text(str(k)): _under(str(k), v, depth + 1) for k, v in data.items()}
+        shown = {value(str(k)): _under(str(k), v, depth + 1) for k, v in data.items()}
         if isinstance(data.get("name"), str) and "value" in data:  # a header or cookie as browsers save them
             shown["value"] = _under(data["name"], data["value"], depth + 1)
         return shown
     if isinstance(data, (list, tuple)):
         if len(data) == 2 and isinstance(data[0], str) and isinstance(data[1], str):  # a header as clients log them
-            return [text(data[0]), _under(data[0], data[1], depth + 1)]
+            return [value(data[0], depth + 1), _under(data[0], data[1], depth + 1)]
         return [value(v, depth + 1) for v in data]
     return data
 
