@@ -43,6 +43,8 @@ NOTING = frozenset({"notes", "note", "why", "hint"})
 """Names of texts that say how something was read."""
 PLACEHOLDER = re.compile(r"\{\w*(?:![rs])?\}|%\(\w+\)s")
 SAME = frozenset({"en", "id"})
+BUILT = frozenset({"{part0} and {part1}"})
+"""Templates that the program makes of others."""
 BY_LIBRARY = re.compile(r"# what click says\n(.*?)(?=\n# |\Z)", re.S)
 
 
@@ -138,6 +140,14 @@ def catalogue() -> dict[str, str]:
 
 
 @cache
+def written() -> frozenset[str]:
+    """Every text that stands in the program: one can reach its call by way of a name."""
+    files = (*(ROOT / "diagnose").rglob("*.py"), *(ROOT / "checks").glob("*.py"))
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    return frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
+@cache
 def plural() -> frozenset[str]:
     """The texts that have a form for several; Indonesian has one for both."""
     found = re.findall(r"^msgid (\".*\")\nmsgid_plural", (FOLDER / "diagnose.po").read_text(encoding="utf-8"), re.M)
@@ -155,7 +165,8 @@ def of_click() -> frozenset[str]:
 def test_every_text_is_translated_and_nothing_else() -> None:
     known, wanted = set(catalogue()), templates()
     assert not wanted - known, "\n".join(sorted(map(repr, wanted - known)))
-    assert not known - wanted - of_click(), "\n".join(sorted(map(repr, known - wanted - of_click())))
+    useless = known - wanted - of_click() - written() - BUILT
+    assert not useless, "\n".join(sorted(map(repr, useless)))
     assert not [text for text, said in catalogue().items() if not said.strip()]
 
 
