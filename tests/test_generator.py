@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import schema
+from diagnose import registry, schema
 from diagnose.generator import events, images
 from diagnose.generator.broken import BrokenLink, FalDown, FalRefused, ImageUnusable, StorageDown, StorageFault
 from diagnose.generator.demo import EvidencePaths, Ids, Stage, Ticks, write_source
 from diagnose.generator.embedded import arrange, hands_for
-from diagnose.generator.faults import FAULTS, Fault, World, named, photo, sound
+from diagnose.generator.faults import FAULTS, UNBREAKABLE, Fault, World, named, photo, sound
 from diagnose.generator.hands import Settings
 from diagnose.generator.journal import Journal
 from diagnose.generator.pipeline import Code, File, Outcome, Request, Wish, build, generate, image_fields
@@ -838,6 +838,12 @@ def test_the_faults_have_names_of_their_own() -> None:
     assert len({fault.check for fault in FAULTS}) >= 28
     assert all(named(fault.check) for fault in FAULTS), "the first of a check has no variant"
     assert named("no_such_fault") is None
+
+
+def test_every_check_can_be_broken_or_it_is_said_why_not() -> None:
+    broken = {fault.check for fault in FAULTS}
+    assert broken | set(UNBREAKABLE) == set(registry.by_id()) and not broken & set(UNBREAKABLE)
+    assert all(reason.strip() for reason in UNBREAKABLE.values())
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def templates() -> frozenset[str]:
             found |= set(_said(node))
     for table in (page.LABELS, page.SPOKEN, page.GENERATIONS, html.LABELS, report.TITLES, report.REASONS):
         found |= set(table.values())
-    found |= {fault.title for fault in faults.FAULTS}
+    found |= {fault.title for fault in faults.FAULTS} | set(faults.UNBREAKABLE.values())
     for check in registry.checks():
         found |= {text for part in parts(check.page) for text in part}
     found |= {text for name in ("_PIECES", "_LOG", "_CHANGES") for text in _table(name)}

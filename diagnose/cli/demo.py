@@ -63,13 +63,20 @@ def demo(broken: str | None, listed: bool, score: bool, keep: Path | None, **opt
 
     if listed:
         words = Words(language(options["lang"]))
-        write("\n".join(f"{fault.name:<36} {words(fault.title)}" for fault in faults.FAULTS))
+        rows = [f"{fault.name:<36} {words(fault.title)}" for fault in faults.FAULTS]
+        rows += [f"{check:<36} - ({words(why)})" for check, why in faults.UNBREAKABLE.items()]
+        write("\n".join(rows))
         return
     wanted = targets(options["forms"], options["outputs"])
     protect(wanted, ())
     chosen = list(faults.FAULTS)
     if broken is not None:
         chosen = [fault for fault in faults.FAULTS if broken in (fault.name, fault.check)][:1]
+        if not chosen and broken in faults.UNBREAKABLE:
+            why = faults.UNBREAKABLE[broken]
+            raise click.BadParameter(
+                Phrase("'{broken}' cannot be broken; {hint}", broken=broken, hint=Phrase(why)), param_hint="--break"
+            )
         if not chosen:
             import difflib
 

@@ -560,3 +560,12 @@ FAULTS: tuple[Fault, ...] = (
 def named(name: str) -> Fault | None:
     """The fault of this name."""
     return next((fault for fault in FAULTS if fault.name == name), None)
+
+
+UNBREAKABLE: Mapping[str, str] = {
+    "browser_error": "it stands in a browser's console, and the demo has no browser; save the console and give it with --console",
+    "backend_down": "a backend that is down leaves no evidence; `diagnose checklist --backend-url http://127.0.0.1:1` shows it",
+    "several_backends": "it takes two processes on one port; start `diagnose serve` twice, or look with --live",
+    "prompt_log_missing": "the demo's backend makes its log anew; `diagnose demo --break prompt_log_stale` keeps it from being written",
+}
+"""The checks for which nothing can be broken here, and why."""
