@@ -152,7 +152,7 @@ def test_a_batch_says_what_the_answer_says(answers: Mapping[str, Diagnosis], lan
             assert d.root.check in said
             assert all(e.source in said for e in d.root.evidence)
             if d.root.remedy is not None:
-                assert all(words(step) in said for step in d.root.remedy.steps)
+                assert all(step in said for step in words.remedy(d.root.remedy).steps)
                 assert (d.root.remedy.command or "") in said
 
 

@@ -76,7 +76,10 @@ class Words:
     def __call__(self, template: str, **values: object) -> str:
         """A sentence of ours with its values."""
         said = self._catalogue.gettext(template) if template else ""
-        return said.format_map(values) if values else said
+        try:
+            return said.format_map(values) if values else said
+        except (LookupError, ValueError, AttributeError, TypeError):
+            return said  # a plugin's template that names what it does not give
 
     def say(self, text: str) -> str:
         """A text of the program in this language, with the phrases that stand in it; what is none of ours stays."""
