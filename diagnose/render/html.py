@@ -17,8 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from diagnose import __version__, mask
-from diagnose.model import Status
-from diagnose.render.report import Report
+from diagnose.render.report import COLOURS, TONES, Report
 from diagnose.render.text import visible
 from diagnose.render.words import Words
 
@@ -42,17 +41,6 @@ LABELS = {
     "numbers": "Numbers",
     "many": "Answers",
 }
-TONES = {
-    Status.PASS: "pass",
-    Status.FAIL: "fail",
-    Status.WARN: "warn",
-    Status.NOTE: "note",
-    Status.UNKNOWN: "unknown",
-    Status.NOT_APPLICABLE: "none",
-    Status.NOT_REACHED: "none",
-    Status.CRASH: "fail",
-}
-"""The name of the mark and of the colour of each status."""
 MARKS = {
     "pass": "M3 8.5l3.2 3.2L13 4.8",
     "fail": "M4 4l8 8M12 4l-8 8",
@@ -67,7 +55,10 @@ def dumps(reports: Sequence[Report], words: Words) -> str:
     """The reports in one page."""
     import markupsafe
 
-    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    colours, own, script = (
+        file.read_text(encoding="utf-8") for file in (COLOURS, FOLDER / "report.css", FOLDER / "report.js")
+    )
+    style = f"{colours}\n{own}"
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     return (
         _template()

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from diagnose import mask
-from diagnose.model import CHAIN, IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Diagnosis, Finding, Link, Status
+from diagnose.model import CHAIN, IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Diagnosis, Finding, Link
 from diagnose.render import report
 from diagnose.render.text import visible
 from diagnose.render.words import ANSWERS, LANGUAGES, LINKS, QUESTIONS, Words, shown
@@ -128,17 +128,6 @@ GENERATIONS = {
     "not_attempted": "fal was not called",
     "unknown": "unknown",
 }
-TONES = {
-    Status.PASS: "pass",
-    Status.FAIL: "fail",
-    Status.WARN: "warn",
-    Status.NOTE: "note",
-    Status.UNKNOWN: "unknown",
-    Status.NOT_APPLICABLE: "none",
-    Status.NOT_REACHED: "none",
-    Status.CRASH: "fail",
-}
-"""The name of the icon and of the colour of each status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +223,10 @@ def fragment(view: View) -> str:
 def asset(name: str) -> tuple[bytes, str] | None:
     """The content and the media type of a file of the page."""
     kind = ASSETS.get(name)
-    return None if kind is None else ((FOLDER / name).read_bytes(), kind)
+    if kind is None:
+        return None
+    content = (FOLDER / name).read_bytes()
+    return (report.COLOURS.read_bytes() + b"\n" + content if name == "page.css" else content), kind
 
 
 @cache
@@ -327,7 +319,11 @@ def _diagnosis(words: Words, d: Diagnosis) -> dict[str, Any]:
         "cause": _cause(words, cause) if cause is not None else None,
         "beside": words(LINKS[cause.link]) if cause is not None and cause.link not in CHAIN else None,
         "chain": [
-            {**link._asdict(), "tone": TONES[link.status], "expanded": cause is not None and link.link == cause.link}
+            {
+                **link._asdict(),
+                "tone": report.TONES[link.status],
+                "expanded": cause is not None and link.link == cause.link,
+            }
             for link in report.chain(d, words)
         ],
         "reason": report.reason(d, words),
@@ -335,7 +331,7 @@ def _diagnosis(words: Words, d: Diagnosis) -> dict[str, Any]:
         "otherwise": list(report.otherwise(d, words)),
         "checklist": [
             (
-                TONES[q.status],
+                report.TONES[q.status],
                 words(ANSWERS.get(q.status, "cannot tell")),
                 words(QUESTIONS[q.id]),
                 q.evidence[0].source if q.evidence else "",
@@ -362,7 +358,7 @@ def _passage(d: Diagnosis) -> str | None:
 def _cause(words: Words, found: Finding) -> dict[str, Any]:
     return {
         "check": found.check,
-        "tone": TONES[found.status],
+        "tone": report.TONES[found.status],
         "message": words.message(found.message),
         "evidence": [(", ".join(p.sources), p.witness, p.said) for p in report.pieces(found.evidence)],
         "remedy": words.remedy(found.remedy) if found.remedy is not None else None,

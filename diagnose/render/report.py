@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -73,6 +74,19 @@ SIGNS = {
     Status.CRASH: "#",
 }
 """The mark of each status, where it stands in a line."""
+TONES = {
+    Status.PASS: "pass",
+    Status.FAIL: "fail",
+    Status.WARN: "warn",
+    Status.NOTE: "note",
+    Status.UNKNOWN: "unknown",
+    Status.NOT_APPLICABLE: "none",
+    Status.NOT_REACHED: "none",
+    Status.CRASH: "fail",
+}
+"""The name of the icon and of the colour of each status."""
+COLOURS = Path(__file__).with_name("colours.css")
+"""The colours of pages, by tone, in the light and in the dark."""
 VERDICTS = {
     "used": Message("Photo used"),
     "faulty": Message("Photo used, with a fault"),
