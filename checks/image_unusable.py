@@ -52,14 +52,14 @@ def by_the_request(case: Case) -> Finding:
     if case.sent_images == ():
         return not_applicable("the request carried no image")
     for image in case.sent_images or ():
-        if image["fault"]:
+        if image.get("fault"):
             body: Evidence = case.of("request.body")[0]
             return failed(
                 "the picture in '{field}' cannot be used: {fault}",
                 body,
                 remedy=REMEDY,
                 field=image["name"],
-                fault=image["fault"],
+                fault=image.get("fault"),
             )
     if case.sent_images and all(image["carrier"] == "url" for image in case.sent_images):
         return not_applicable("the request carried an address, not a picture")

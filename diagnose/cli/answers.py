@@ -397,6 +397,13 @@ def faults() -> dict[str, str]:
     return {check.id: check.fault for check in registry.checks()}
 
 
+def check_pages() -> dict[str, str]:
+    """The page of each check."""
+    from diagnose import registry
+
+    return {check.id: check.page for check in registry.checks()}
+
+
 class Shown:
     """Answers, and how they are shown in each format."""
 
@@ -435,7 +442,7 @@ class Shown:
             case "sarif":
                 from diagnose.render import sarif
 
-                return sarif.diagnoses(self.diagnoses, words, self.code, faults())
+                return sarif.diagnoses(self.diagnoses, words, self.code, check_pages())
             case _:
                 from diagnose.render import html, markdown
 

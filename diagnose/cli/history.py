@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from diagnose.cli.answers import faults, found_log
+from diagnose.cli.answers import check_pages, faults, found_log
 from diagnose.cli.output import FORMATS, deliver, machine, output_options, protect, targets
 from diagnose.cli.plugins import checks_option
 from diagnose.cli.terminal import complain, language, open_console, profile_of, say, tell
@@ -203,7 +203,7 @@ def render(found: History, form: str, to_file: bool, code: int, options: Mapping
         case "sarif":
             from diagnose.render import sarif
 
-            return sarif.history(found, words, code, titles)
+            return sarif.history(found, words, code, check_pages())
         case _:
             from diagnose.render import history_report, html, markdown
 
