@@ -283,7 +283,7 @@ def looked(look: Callable[[Case], Finding], case: Case, name: str) -> Finding:
 def held(run: Callable[[], Any]) -> Any:
     """What `run` returns; what it prints goes to standard error. Raises Fault for all that it raises, KeyboardInterrupt as it is."""
     try:
-        with redirect_stdout(sys.stderr), _deadline(DEADLINE):
+        with _silenced(), redirect_stdout(sys.stderr), _deadline(DEADLINE):
             return run()
     except (KeyboardInterrupt, Fault):
         raise
@@ -308,6 +308,34 @@ def in_words(error: BaseException) -> str:
         text = "(its message cannot be read)"
     name = "SystemExit: it called sys.exit" if isinstance(error, SystemExit) else type(error).__name__
     return short(f"{name}: {text}" if text else name)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Standard output itself leads to standard error, for what a plugin's own processes and libraries write.
+
+    The descriptor belongs to all threads, so a server's are left alone: theirs could have something to say meanwhile.
+    """
+    import threading
+
+    kept = -1
+    if threading.current_thread() is threading.main_thread() and threading.active_count() == 1:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+            nowhere = -1 if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY)
+            kept = os.dup(1)
+            os.dup2(2 if nowhere < 0 else nowhere, 1)
+            if nowhere >= 0:
+                os.close(nowhere)
+    try:
+        yield
+    finally:
+        if kept >= 0:
+            with suppress(OSError, ValueError, AttributeError):
+                if sys.__stdout__ is not None:
+                    sys.__stdout__.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,12 +37,14 @@ from diagnose.model import (
 )
 
 if TYPE_CHECKING:
-    from diagnose.collect import Bundle
+    from diagnose.collect import Bundle, backend_log, long_log
 
 PARAMETERS = ("strength", "image_strength", "num_inference_steps", "guidance_scale")
 """Keys of a payload that a backend sets itself."""
 ATTEMPTS = 200
 """Of each kind of attempt the newest are looked at."""
+ENOUGH = 2 * 1024 * 1024
+"""Bytes about pictures that are read of a log."""
 LONGEST = 200
 _MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)+", re.A)
 _NAME = re.compile(r"[\w.\- ]{1,100}")
@@ -109,6 +112,53 @@ class Difference(NamedTuple):
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def gathered(paths: Iterable[Path], stdin: bytes | None = None) -> Bundle:
+    """Evidence to draft from; of a longer log what its last ENOUGH bytes about pictures tell.
+
+    Raises NothingReadable for a path that does not exist or cannot be opened.
+    """
+    from diagnose import collect
+
+    bundle = collect.gather(paths, stdin=stdin)
+    for place, log in enumerate(bundle.logs):
+        first = next((e for each in log.attempts for e in each.evidence), None)
+        name, cut, _ = first.source.rpartition("@") if first is not None else ("", "", "")
+        path = next((origin for origin in bundle.origins.get(name, ()) if isinstance(origin, Path)), None)
+        if cut and path is not None:  # the newest attempts alone were read
+            bundle.logs[place], whole = _end_of(path, name)
+            if not whole and name in bundle.read:
+                bundle.read[bundle.read.index(name)] = f"{name} (its end)"
+    return bundle
+
+
+def _end_of(path: Path, name: str) -> tuple[backend_log.BackendLog, bool]:
+    """The attempts of a log's last bytes about pictures, and whether these are all that there are."""
+    from diagnose.collect import backend_log, long_log, text
+
+    size = path.stat().st_size
+    span = ENOUGH
+    while True:
+        parts: deque[long_log.Stretch] = deque()
+        held, dropped = 0, size > span
+        with path.open("rb") as file:
+            for part in long_log.stretches(file, max(0, size - span)):
+                parts.append(part)
+                held += len(part.data)
+                while held > ENOUGH and len(parts) > 1:
+                    held -= len(parts.popleft().data)
+                    dropped = True
+        if size <= span or held > ENOUGH // 2:
+            break
+        span *= 4
+    logs = [backend_log.read(text.decode(each.data).text, f"{name}@{each.start}") for each in parts]
+    log = backend_log.BackendLog(
+        tuple(attempt for each in logs for attempt in each.attempts),
+        tuple(e for each in logs for e in each.common),
+        sum(each.recognised for each in logs),
+    )
+    return log, not dropped
 
 
 def draft(bundle: Bundle) -> Draft:
@@ -343,9 +393,14 @@ def _of_node(node: ast.AST, name: str, constants: Mapping[str, ast.expr]) -> Ite
             yield _said("payload.image_key", key, f"{name}:{line}")
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for argument in node.args.args + node.args.kwonlyargs:
-            kind = ast.unparse(argument.annotation) if argument.annotation is not None else ""
-            if "UploadFile" in kind:
+            if argument.annotation is not None and _mentions(argument.annotation, "UploadFile"):
                 yield _said("request.multipart_field", argument.arg, f"{name}:{argument.lineno}")
+
+
+def _mentions(node: ast.expr, word: str) -> bool:
+    """Whether a name of an expression holds a word; `ast.unparse` would run out of stack in a deep one."""
+    names = (getattr(n, "id", None) or getattr(n, "attr", None) or getattr(n, "value", None) for n in ast.walk(node))
+    return any(isinstance(name, str) and word in name for name in names)
 
 
 def _on_storage(node: ast.expr) -> bool:
@@ -367,7 +422,7 @@ def _text(node: ast.expr, constants: Mapping[str, ast.expr], depth: int = 0) -> 
 def _fields(node: ast.AST) -> Iterator[tuple[str, int]]:
     """Names under which a request's pictures are read: a model's attributes, and what is taken from a body."""
     found: list[tuple[object, int]] = []
-    if isinstance(node, ast.ClassDef) and any("Model" in ast.unparse(base) for base in node.bases):
+    if isinstance(node, ast.ClassDef) and any(_mentions(base, "Model") for base in node.bases):
         found = [
             (n.target.id, n.lineno)
             for n in node.body

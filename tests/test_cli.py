@@ -698,7 +698,8 @@ def test_the_demo_breaks_one_link(diagnose: Command, tmp_path: Path) -> None:
     assert "bucket_missing" in ran.out and (tmp_path / "kept" / "bucket_missing" / "backend.log").is_file()
     document = diagnose("demo", "--break", "bucket_missing", "--format", "json").document
     assert document["root"]["check"] == "bucket_missing"
-    assert set(FAULTS) == {line.split()[0] for line in diagnose("demo", "--list").out.splitlines()}
+    listed = {line.split()[0] for line in diagnose("demo", "--list").out.splitlines()}
+    assert listed == set(FAULTS) | set(faults.UNBREAKABLE)
     score = diagnose("demo", "--score", "--break", "bucket_missing", "--format", "json").document
     assert (score["top1"], score["false_blame"]) == (1.0, 0)
     assert "Top-1 1.00" in diagnose("demo", "--score", "--break", "bucket_missing").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,35 @@ def test_a_picture_that_cannot_be_decoded_is_told_by_its_entry_alone(tmp_path: P
     d = diagnosed(tmp_path / "p.jsonl")
     assert d.root is not None and d.root.check == "image_unusable"
     assert entry["decision"]["prerequisite"] == d.decision.prerequisite == "decode"
+
+
+@pytest.mark.parametrize("error", ["[Errno -2] Name or service not known", "The read operation timed out"])
+def test_storage_that_does_not_answer_is_told_by_its_entry_alone(tmp_path: Path, error: str) -> None:
+    """The client's error names no service: the field in which it stands does."""
+    lost = {"bucket": "public", "path": "u/face.jpg", "status": None, "error": error}
+    entry = run_snippet(tmp_path / "p.jsonl", {"face_image": 1}, None, lost)
+    VALID.validate(entry)
+    d = diagnosed(tmp_path / "p.jsonl")
+    assert d.root is not None and d.root.check == "storage_unavailable"
+    assert entry["decision"]["prerequisite"] == d.decision.prerequisite == "upload"
+
+
+def test_an_error_of_decoding_in_unknown_words_is_one_of_decoding(tmp_path: Path) -> None:
+    run_snippet(tmp_path / "p.jsonl", {"face_image": 1}, None, decode="gefaulted")
+    d = diagnosed(tmp_path / "p.jsonl")
+    assert d.root is not None and (d.root.check, d.decision.prerequisite) == ("image_unusable", "decode")
+
+
+@pytest.mark.parametrize(("status", "generation"), [(200, "succeeded"), (500, "failed")])
+def test_fals_answer_counts_without_an_id(tmp_path: Path, status: int, generation: str) -> None:
+    """fal's own clients do not show the header."""
+    file = tmp_path / "p.jsonl"
+    entry = run_snippet(file, {"face_image": 1}, URL, STORED)
+    entry |= {"status": status, "fal_request_id": None, "outcome": generation}
+    VALID.validate(entry)
+    file.write_text(json.dumps(entry), encoding="utf-8")
+    d = diagnosed(file)
+    assert (d.outcome, d.generation) == ("switched", generation)
 
 
 @pytest.mark.parametrize("form", [None, "application/json", "multipart/form-data; boundary=x"])
@@ -218,7 +248,7 @@ def otlp(flat: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-FORMS = {
+FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "flat": lambda flat: flat,
     "nested": nested,
     "otlp": otlp,
@@ -301,13 +331,16 @@ def test_history_counts_them_as_they_are_diagnosed_one_by_one(tmp_path: Path) ->
     run_snippet(file, {"face_image": 1}, URL, STORED)
     run_snippet(file, {"face_image": 1}, None, LOST)
     run_snippet(file, {}, None)
+    run_snippet(file, {"face_image": 1}, None, {**LOST, "status": None, "error": "timed out"})
+    run_snippet(file, {"face_image": 1}, None, decode="gefaulted")
     lines = file.read_text(encoding="utf-8").splitlines()
-    multipart = json.loads(lines[-1])
+    multipart, unnamed = json.loads(lines[2]), json.loads(lines[0])
+    unnamed["fal_request_id"] = None
     multipart["request"]["request_format"] = "multipart/form-data"
     text = {**{k: v for k, v in FLAT.items() if "image" not in k}, "gen_ai.request.model": T2I}
     failed = {**FLAT, "http.response.status_code": 500, "error.type": "500"}
     spans = [form(each) for each in (FLAT, text, failed) for form in FORMS.values()]
-    file.write_text("\n".join([*lines, *map(json.dumps, [multipart, *spans])]) + "\n", encoding="utf-8")
+    file.write_text("\n".join([*lines, *map(json.dumps, [multipart, unnamed, *spans])]) + "\n", encoding="utf-8")
     one_by_one = [explain.diagnose(case) for case in cases(file)]
     found = history.survey([str(file)], SEED)
     for told in ("switched", "not_switched", "undetermined", "wrong_model"):
@@ -317,4 +350,4 @@ def test_history_counts_them_as_they_are_diagnosed_one_by_one(tmp_path: Path) ->
     assert found.bad.count == len(bad)
     roots = [d.root.check for d in one_by_one if d.root is not None]
     assert {name: tally.count for name, tally in found.roots.items()} == {name: roots.count(name) for name in roots}
-    assert "bucket_missing" in roots
+    assert {"bucket_missing", "storage_unavailable"} <= set(roots)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -29,7 +31,7 @@ link = "upload"
 because = ("bucket_missing",)
 reads = ("request.region",)
 '''
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "timestamp": "2026-01-11T06:35:30.766926",
     "request": {
         "has_product_images": False,
@@ -183,6 +185,30 @@ def test_what_a_plugin_prints_is_not_in_the_document(tmp_path: Path, capsys: pyt
     registry.run(case())
     out, err = capsys.readouterr()
     assert out == "" and "at import" in err and "in look" in err
+
+
+def test_what_its_processes_write_is_not_in_the_document(tmp_path: Path) -> None:
+    """In a process of its own: the descriptors are the whole process's."""
+    text = (
+        "import os\nimport sys\nos.write(1, b'at import ')\n"
+        "def look(case):\n    os.system('echo from a shell')\n    print('past us', file=sys.__stdout__)\n"
+        "    return passed('x')\n"
+    )
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "region_wrong.py").write_text(HEAD + text, encoding="utf-8")
+    (tmp_path / "prompt_log.json").write_text(json.dumps([ENTRY]), encoding="utf-8")
+    command = [sys.executable, "-m", "diagnose", "latest-log", "--format", "json"]
+    done = subprocess.run(
+        [*command, "--checks", str(tmp_path / "checks"), str(tmp_path / "prompt_log.json")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+    found = {f["check"]: f["status"] for f in json.loads(done.stdout)["findings"]}
+    assert found["region_wrong"] == "pass"
+    assert all(said in done.stderr for said in ("at import", "from a shell", "past us"))
 
 
 def test_what_a_plugin_changes_is_its_own(tmp_path: Path) -> None:

@@ -160,6 +160,33 @@ def test_a_draft_is_not_written_over_a_file(tmp_path: Path) -> None:
     assert run("check", target, tmp_path / "src").exit_code == 0
 
 
+def test_of_a_long_log_the_end_is_read(sound: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = (sound["flux-2-edit"] / "backend.log").read_text(encoding="utf-8")
+    new = (sound["seed"] / "backend.log").read_text(encoding="utf-8")
+    file = tmp_path / "backend.log"
+    idle = 'INFO:     127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK\n' * 12_000
+    file.write_text(old + idle + new * 6 + idle, encoding="utf-8")
+    whole = profile_draft.draft(profile_draft.gathered([file]))
+    assert whole.names == ("backend.log",)
+    assert [told.value for told in whole.conflicts["models.image_to_image"]] == ["fal-ai/flux-2/lora/edit"]
+    monkeypatch.setattr(profile_draft, "ENOUGH", len(new) * 2)
+    end = profile_draft.draft(profile_draft.gathered([file]))
+    assert end.names == ("backend.log (its end)",)
+    told = end.chosen["models.image_to_image"]
+    assert told.value == "fal-ai/flux-general/image-to-image" and not end.conflicts
+    where, line = told.source.removeprefix("backend.log@").split(":")
+    assert b"fal-ai/flux-general/image-to-image" in file.read_bytes()[int(where) :].splitlines()[int(line) - 1]
+
+
+@pytest.mark.parametrize(
+    "line", ["def f(x: {deep}): ...", "class A({deep}, BaseModel): ...", "x = {deep}.get('image')"]
+)
+def test_deep_source_is_read(tmp_path: Path, line: str) -> None:
+    deep = "+".join(["a"] * 900)
+    (tmp_path / "main.py").write_text(SOURCE + line.format(deep=deep) + "\n", encoding="utf-8")
+    assert run("init", tmp_path).exit_code == 0
+
+
 def test_nothing_readable_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here", encoding="utf-8")
     assert isinstance(error(run("init", tmp_path)), NothingReadable)

@@ -81,9 +81,9 @@ def init(evidence: tuple[str, ...], output: Path | None, force: bool, name: str)
 
 def _draft(evidence: tuple[str, ...]) -> Draft:
     """What the evidence says. Raises NothingReadable."""
-    from diagnose import collect, profile_draft
+    from diagnose import profile_draft
 
-    bundle = collect.gather([Path(name) for name in evidence if name != "-"], stdin=_stdin(evidence), every=True)
+    bundle = profile_draft.gathered([Path(name) for name in evidence if name != "-"], _stdin(evidence))
     if bundle.given == {"case"}:
         raise NothingReadable(
             Phrase("'{name}': a saved case holds no source; give the evidence it was made of", name=bundle.cases[0][0])

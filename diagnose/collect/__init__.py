@@ -27,7 +27,8 @@ MAX_FOLDER_FILES = 200
 LONG_LOG = 512 * 1024
 """Bytes from which a log is read from its end, or only where it tells of pictures."""
 _ENTRY_MARK = re.compile(
-    r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode)"\s*:'
+    r'"(?:fal_request|enhanced_prompt|has_face_image|has_product_images|has_image_url|generation_mode'
+    r'|gen_ai\.(?:request|response)\.model)"\s*:'
 )
 _LOG_MARK = re.compile(
     r"^\S*\s*\|?.{0,80}?(?:\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL)\b[:\]\s|]|HTTP/\d|https?://(?:queue\.)?fal\.run|Traceback \(most|\"message\"\s*:)",

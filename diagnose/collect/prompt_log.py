@@ -108,9 +108,9 @@ def _telemetry(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _of_contract(value: dict[str, Any]) -> dict[str, Any]:
-    """An entry written after the fact, with the flags that its counts of pictures say, and the error of a picture that
-    could not be decoded where that of the upload stands."""
-    request, decode = value.get("request"), value.get("decode")
+    """An entry written after the fact, with the flags that its counts of pictures say, an error's stage said in its words
+    (that of decoding stands where the upload's does), and the answer of fal known by its time where it has no id."""
+    request = value.get("request")
     changed: dict[str, Any] = {}
     images = request.get("images") if isinstance(request, dict) else None
     if isinstance(request, dict) and isinstance(images, dict) and not any(str(k).startswith("has_") for k in request):
@@ -120,9 +120,27 @@ def _of_contract(value: dict[str, Any]) -> dict[str, Any]:
         other = any("product" not in name and "background" not in name for name in names)
         flags = {"has_product_images": product, "has_face_image": other, "has_background_image": background}
         changed["request"] = {**flags, **request}
-    if isinstance(decode, dict) and isinstance(decode.get("error"), str) and not value.get("upload"):
-        changed["upload"] = {"status": None, "bucket": None, "path": None, "error": decode["error"]}
+    if not isinstance(value.get("decision"), dict):
+        return {**value, **changed} if changed else value
+    upload, decode = value.get("upload"), value.get("decode")
+    if isinstance(upload, dict) and isinstance(upload.get("error"), str):
+        said = _placed(upload["error"], "Supabase upload")
+        if said != upload["error"]:
+            changed["upload"] = {**upload, "error": said}
+    elif isinstance(decode, dict) and isinstance(decode.get("error"), str) and not upload:
+        error = _placed(decode["error"], "could not decode the image")
+        changed["upload"] = {"status": None, "bucket": None, "path": None, "error": error}
+    status = value.get("status")
+    if isinstance(status, int) and not value.get("fal_request_id"):  # fal's clients do not show it
+        changed["fal_request_id"] = f"the call at {value.get('timestamp')}"
     return {**value, **changed} if changed else value
+
+
+def _placed(error: str, stage: str) -> str:
+    """An error that does not say what failed, behind what its field says: 'timed out' is told of every service."""
+    from diagnose.collect import wording
+
+    return error if not error or wording.place(error[: wording.MAX_TEXT])[0] else f"{stage}: {error}"
 
 
 _MOST_FIELDS = 100
@@ -383,6 +401,8 @@ def _salvage(source: text.Characters, size: int, error: loose_json.NotJson | Non
     found = _of_one_hand(found, body)
     entries = tuple(places.entry(index, value, char) for index, (value, char) in enumerate(found))
     if not (between + body[end:]).strip(", \t\r\n"):
+        if not entries:
+            return PromptLog((), "fragments", (Fault("not_entries", "nothing in it is a prompt-log entry"),))
         return PromptLog(entries, "fragments", notes=("entries one after another, not in a list",))
     return PromptLog(entries, _form_of(body), _broken(source, size, error, len(entries)))
 
@@ -416,7 +436,7 @@ def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
     notes += log.notes
     values = [entry.value for entry in log.entries]
     nested = [normalise_entry(value) for value in values]
-    if any(new is not old for new, old in zip(nested, values, strict=True)):
+    if any("fal_request" not in old and new is not old for new, old in zip(nested, values, strict=True)):
         notes += ("flattened entries read as nested",)
     if log.form == "json_lines":
         notes += ("JSON Lines read",)
