@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diagnose.errors import ProfileError
-from diagnose.model import Profile
+from diagnose.model import Phrase, Profile
 
 MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, dict[str, type]] = {
@@ -118,18 +118,28 @@ def _read(path: Path, named: bool = False) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise ProfileError(f"profile '{path}': is larger than {MAX_BYTES:,} bytes; is it a profile?")
+            raise ProfileError(
+                Phrase(
+                    "profile '{path}': is larger than {most} bytes; is it a profile?",
+                    path=path,
+                    most=f"{MAX_BYTES:,}",
+                )
+            )
         return tomllib.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         import difflib
 
         near = difflib.get_close_matches(str(path), list(BUILT_IN), 1) if named else []
-        hint = f"; did you mean '{near[0]}'?" if near else f"; built in are {', '.join(BUILT_IN)}"
-        raise ProfileError(f"profile '{path}': no such file{hint}") from None
+        hint = (
+            Phrase("; did you mean '{near}'?", near=near[0])
+            if near
+            else Phrase("; built in are {names}", names=", ".join(BUILT_IN))
+        )
+        raise ProfileError(Phrase("profile '{path}': no such file{hint}", path=path, hint=hint)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"profile '{path}': cannot be read: {error}") from None
+        raise ProfileError(Phrase("profile '{path}': cannot be read: {error}", path=path, error=error)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"profile '{path}': not valid TOML: {error}") from None
+        raise ProfileError(Phrase("profile '{path}': not valid TOML: {error}", path=path, error=error)) from None
 
 
 def parse(text: str, where: str) -> Profile:
@@ -139,7 +149,7 @@ def parse(text: str, where: str) -> Profile:
     try:
         return build(tomllib.loads(text), where)
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"profile '{where}': not valid TOML: {error}") from None
+        raise ProfileError(Phrase("profile '{where}': not valid TOML: {error}", where=where, error=error)) from None
 
 
 def build(table: Mapping[str, Any], where: str) -> Profile:
@@ -148,26 +158,49 @@ def build(table: Mapping[str, Any], where: str) -> Profile:
     for section, keys in _SECTIONS.items():
         inner = table.get(section, {})
         if not isinstance(inner, Mapping):
-            raise ProfileError(f"profile '{where}': [{section}] must be a table")
+            raise ProfileError(Phrase("profile '{where}': [{section}] must be a table", where=where, section=section))
         _known(inner, keys, where, f"{section}.")
         for key, value in inner.items():
             if not isinstance(value, keys[key]) or isinstance(value, bool):
-                raise ProfileError(f"profile '{where}': {section}.{key} must be {_word(keys[key])}")
+                raise ProfileError(
+                    Phrase(
+                        "profile '{where}': {section}.{key} must be {word}",
+                        where=where,
+                        section=section,
+                        key=key,
+                        word=_word(keys[key]),
+                    )
+                )
     models = table.get("models", {})
     for key in ("image_to_image", "text_to_image"):
         if not models.get(key):
-            raise ProfileError(f"profile '{where}': models.{key} is missing; name the model that is meant to be used")
+            raise ProfileError(
+                Phrase(
+                    "profile '{where}': models.{key} is missing; name the model that is meant to be used",
+                    where=where,
+                    key=key,
+                )
+            )
     fallback = table.get("fallback", "text-to-image")
     if fallback not in _FALLBACKS:
-        raise ProfileError(f"profile '{where}': fallback must be one of {', '.join(_FALLBACKS)}, not {fallback!r}")
+        raise ProfileError(
+            Phrase(
+                "profile '{where}': fallback must be one of {names}, not {fallback}",
+                where=where,
+                names=", ".join(_FALLBACKS),
+                fallback=repr(fallback),
+            )
+        )
     payload = table.get("payload", {})
     if not isinstance(payload, Mapping):
-        raise ProfileError(f"profile '{where}': [payload] must be a table")
+        raise ProfileError(Phrase("profile '{where}': [payload] must be a table", where=where))
     for key, value in payload.items():
         if not isinstance(value, (str, int, float, bool)):
-            raise ProfileError(f"profile '{where}': payload.{key} must be a string, a number or a boolean")
+            raise ProfileError(
+                Phrase("profile '{where}': payload.{key} must be a string, a number or a boolean", where=where, key=key)
+            )
         if isinstance(value, float) and not math.isfinite(value):
-            raise ProfileError(f"profile '{where}': payload.{key} must be a finite number")
+            raise ProfileError(Phrase("profile '{where}': payload.{key} must be a finite number", where=where, key=key))
     return _assemble(table, models, payload, fallback)
 
 
@@ -207,8 +240,20 @@ def _known(table: Mapping[str, Any], keys: Any, where: str, prefix: str) -> None
             import difflib
 
             near = difflib.get_close_matches(key, list(keys), 1)
-            hint = f"; did you mean '{prefix}{near[0]}'?" if near else f"; known are {', '.join(sorted(keys))}"
-            raise ProfileError(f"profile '{where}': unknown key '{prefix}{key}'{hint}")
+            hint = (
+                Phrase("; did you mean '{prefix}{near}'?", prefix=prefix, near=near[0])
+                if near
+                else Phrase("; known are {names}", names=", ".join(sorted(keys)))
+            )
+            raise ProfileError(
+                Phrase(
+                    "profile '{where}': unknown key '{prefix}{key}'{hint}",
+                    where=where,
+                    prefix=prefix,
+                    key=key,
+                    hint=hint,
+                )
+            )
 
 
 def _word(kind: type) -> str:

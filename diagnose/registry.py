@@ -98,7 +98,7 @@ def _add_plugins(found: dict[str, Check]) -> None:
     for check in [check for check in found.values() if check.plugin]:
         strange = [name for name in check.because if name not in found]
         if strange:
-            why = f"its `because` names a check that does not exist: {', '.join(strange)}"
+            why = Phrase("its `because` names a check that does not exist: {names}", names=", ".join(strange))
             broken = plugins.Broken(check.id, check.plugin, plugins.short(why))
             del found[check.id]
             found[check.id] = _broken(broken, found)

@@ -26,3 +26,16 @@ def cases(on_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Mapping[
         on_stage.write_case(fault, top / fault.name.replace(":", "-"))
     on_stage.write_world(sound(), top / "sound")
     return {path.name: path for path in sorted(top.iterdir())}
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """The language of a run is the program's, and a test's run is one of many in one program."""
+    yield
+    from diagnose.cli import terminal
+
+    if terminal.spoken() is not None:
+        from diagnose.cli import cli, help_texts
+
+        terminal.asked(None)
+        help_texts.speak(cli, "en")

@@ -36,10 +36,16 @@ def asked(wanted: str | None) -> None:
     _asked[:] = [wanted] if wanted else []
 
 
+def spoken() -> str | None:
+    """The language that the command line asked for; None where it asked for none."""
+    return _asked[0] if _asked else None
+
+
 def language(wanted: str | None = None) -> str:
     """The language of this run: of `--lang`, `DIAGNOSE_LANG`, or the locale. English where it is none of ours."""
-    if wanted or _asked:
-        return wanted or _asked[0]
+    asked_for = wanted or spoken()
+    if asked_for:
+        return asked_for
     for name in ("DIAGNOSE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(name, "").lower()
         if value:

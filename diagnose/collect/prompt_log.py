@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from diagnose.collect import loose_json, text
+from diagnose.model import Phrase
 
 TAIL_THRESHOLD = 256 * 1024
 """Files up to this size are read whole."""
@@ -311,9 +312,13 @@ def _listed(entries: list[Entry] | tuple[()], others: int) -> PromptLog:
         faults = (Fault("empty", "the array holds no entry"),)
     elif others:
         count = len(entries) + others
-        faults = (Fault("not_entries", f"{others} of {count} elements are not objects"),)
+        faults = (
+            Fault("not_entries", Phrase("{others} of {count} elements are not objects", others=others, count=count)),
+        )
     elif not any(looks_like_entry(entry.value) for entry in entries):
-        faults = (Fault("not_entries", f"none of the {len(entries)} objects is a prompt-log entry"),)
+        faults = (
+            Fault("not_entries", Phrase("none of the {entries} objects is a prompt-log entry", entries=len(entries))),
+        )
     return PromptLog(tuple(entries), "array", faults)
 
 
@@ -325,7 +330,9 @@ def _from_value(value: object, place: tuple[int | None, int | None] = (None, Non
         return _listed(entries, len(value) - len(entries))
     if not isinstance(value, dict):
         kind = "null" if value is None else f"one {_KINDS.get(type(value), 'value')}"
-        return PromptLog(faults=(Fault("not_a_list", f"the file holds {kind}, not a list of entries"),))
+        return PromptLog(
+            faults=(Fault("not_a_list", Phrase("the file holds {kind}, not a list of entries", kind=kind)),)
+        )
     if not value:
         return PromptLog(form="object", faults=(Fault("empty", "the file holds an empty object"),))
     if looks_like_entry(value):
@@ -335,7 +342,7 @@ def _from_value(value: object, place: tuple[int | None, int | None] = (None, Non
         wrapped = inner if isinstance(inner, list) else [inner]
         if wrapped and all(looks_like_entry(each) for each in wrapped):
             log = _from_value(inner)
-            return log._replace(notes=(*log.notes, f"the entries stand under {name[:80]!r}"))
+            return log._replace(notes=(*log.notes, Phrase("the entries stand under {name}", name=repr(name[:80]))))
     return PromptLog(form="object", faults=(Fault("not_entries", "the object is not a prompt-log entry"),))
 
 
@@ -370,14 +377,16 @@ def _json_lines(source: text.Characters, size: int) -> PromptLog | None:
         elif number + 1 == len(lines):
             faults.append(_cut_off(byte, size))
         else:
-            faults.append(Fault("corrupt", f"line {row} is not an entry", byte))
+            faults.append(Fault("corrupt", Phrase("line {row} is not an entry", row=row), byte))
     if not any(looks_like_entry(entry.value) for entry in entries):
-        faults.append(Fault("not_entries", f"none of the {len(entries)} objects is a prompt-log entry"))
+        faults.append(
+            Fault("not_entries", Phrase("none of the {entries} objects is a prompt-log entry", entries=len(entries)))
+        )
     return PromptLog(tuple(entries), "json_lines", tuple(faults))
 
 
 def _cut_off(byte: int, size: int) -> Fault:
-    return Fault("truncated", f"the file ends inside an entry, which begins at byte {byte}", size)
+    return Fault("truncated", Phrase("the file ends inside an entry, which begins at byte {byte}", byte=byte), size)
 
 
 def line_value(line: str) -> object:
@@ -425,10 +434,28 @@ def _broken(source: text.Characters, size: int, error: loose_json.NotJson | None
     if not count and source.text.lstrip("\ufeff \t\r\n")[:1] not in ("[", "{"):
         return (Fault("not_a_list", "the file is not JSON", 0),)
     byte, line = _Places(source).at(min(error.offset, len(source.text)))
-    whole = f"{count} whole {'entry' if count == 1 else 'entries'} saved"
+    whole = Phrase("{count} whole entry saved" if count == 1 else "{count} whole entries saved", count=count)
     if error.at_end:
-        return (Fault("truncated", f"the file ends at byte {size} inside an entry; {whole}", size),)
-    return (Fault("corrupt", f"{error.message} at byte {byte}, line {line}; {whole}", byte),)
+        return (
+            Fault(
+                "truncated",
+                Phrase("the file ends at byte {size} inside an entry; {whole}", size=size, whole=whole),
+                size,
+            ),
+        )
+    return (
+        Fault(
+            "corrupt",
+            Phrase(
+                "{message} at byte {byte}, line {line}; {whole}",
+                message=error.message,
+                byte=byte,
+                line=line,
+                whole=whole,
+            ),
+            byte,
+        ),
+    )
 
 
 def _finished(log: PromptLog, notes: tuple[str, ...], body: str) -> PromptLog:
@@ -639,7 +666,7 @@ def _last_lines(tail: _Tail, count: int, size: int, faults: list[Fault]) -> _Fou
         if found and start > found[0][1]:
             faults.append(_cut_off(byte, size))
         else:
-            faults.append(Fault("corrupt", f"the line at byte {byte} is not an entry", byte))
+            faults.append(Fault("corrupt", Phrase("the line at byte {byte} is not an entry", byte=byte), byte))
     return found
 
 
