@@ -68,9 +68,13 @@ def plan(origins: Mapping[str, Sequence[Path | bytes]], case: Case, seen: Collec
     """
     items: list[Item] = []
     left: list[LeftOut] = []
+    names: set[str] = set()
     for name in sorted(origins):
         for number, origin in enumerate(origins[name]):
             inside = _inside(name, number, len(origins[name]))
+            while inside in names:
+                inside += "_"
+            names.add(inside)
             found = _item(name, inside, origin, case)
             (items if isinstance(found, Item) else left).append(found)  # type: ignore[arg-type]
     return Plan(tuple(_without(item, seen) for item in items), tuple(left))
@@ -83,9 +87,12 @@ def _without(item: Item, known: Collection[str]) -> Item:
 
 def _inside(name: str, number: int, many: int) -> str:
     """The name in the archive; files of one name get a number."""
-    safe = re.sub(r"[^\w.()+ /=@,-]", "_", mask.text(name).replace("\\", "/"))
+    shown = re.sub(r"<[^<>]*>", "masked", mask.text(name))
+    safe = re.sub(r"[^\w.()+ /=@,-]", "_", shown.replace("\\", "/"))
     parts = [part for part in safe.split("/") if part not in ("", ".", "..")]
     kept = "/".join(part[:120] for part in parts) or "unnamed"
+    if mask.survivors(EVIDENCE + kept):  # under the folder's name it can look like more
+        kept = f"masked{Path(kept).suffix}"
     return EVIDENCE + (kept if many == 1 else f"{number + 1}/{kept}")
 
 

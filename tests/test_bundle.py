@@ -253,7 +253,7 @@ def test_a_changed_bundle_is_refused(packed: Path, tmp_path: Path) -> None:
     for change, told in (
         ({"evidence/backend.log": b"INFO: nothing happened\n"}, "is not what its manifest says"),
         ({"extra.txt": b"x"}, "is not what its manifest says"),
-        ({"manifest.json": b"{}"}, "is not one that a bundle has"),
+        ({"manifest.json": b"{}"}, "give it alone"),
     ):
         code, _, said = run("checklist", zipped({**files, **change}, tmp_path / "a.zip"))
         assert code == 4 and told in said, said
@@ -282,3 +282,64 @@ def test_no_archive_breaks_the_reader(data: Any, packed: Path) -> None:
     except NothingReadable:
         return
     assert sum(len(member.data) for member in found.members) <= archive.MOST_BYTES
+
+
+# --- what a second run finds
+
+
+@pytest.mark.parametrize("form", ["md", "txt", "html", "json", "sarif", "xml"])
+def test_our_own_report_is_no_evidence(form: str, cases: Mapping[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    shutil.copytree(cases["image_field_unknown"], folder)
+    before = json.loads(run("checklist", folder, "--format", "json")[1])
+    assert run("checklist", folder, "-v", "-o", folder / f"report.{form}")[0] == 1
+    after = json.loads(run("checklist", folder, "--format", "json")[1])
+    assert (after["root"], after["subject"], after["chain"]) == (before["root"], before["subject"], before["chain"])
+    assert run("checklist", folder, "-o", folder / f"report.{form}")[0] == 1, "it can be written anew"
+
+
+def test_evidence_in_a_folder_is_not_overwritten(cases: Mapping[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    shutil.copytree(cases["bucket_missing"], folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (tmp_path / "link.json").symlink_to(folder / "response.json")
+    for command, target in (
+        (("checklist", folder), folder / "response.json"),
+        (("checklist", folder), tmp_path / "link.json"),
+        (("bundle", folder), folder / "backend.log"),
+        (("history", folder), folder / "backend.log"),
+    ):
+        code, out, said = run(*command, *(("--format", "json") if command[0] != "bundle" else ()), "-o", target)
+        assert code == 2 and "is evidence itself" in said.replace("\n", " "), (command, said, out)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_bundle_that_was_unpacked_is_a_bundle(packed: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed) as opened:
+        opened.extractall(tmp_path / "unpacked")
+    assert run("checklist", tmp_path / "unpacked", "--format", "json") == run("checklist", packed, "--format", "json")
+
+
+def test_a_container_log_goes_in_under_another_name(cases: Mapping[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / f"{'0123456789abcdef' * 4}-json.log"
+    shutil.copy(cases["bucket_missing"] / "backend.log", log)
+    code, _, said = run("bundle", log, "-o", tmp_path / "a.zip")
+    assert code == 0, said
+    assert "evidence/masked.log" in members(tmp_path / "a.zip")
+
+
+def test_archives_that_are_not_ours_or_damaged(cases: Mapping[str, Path], tmp_path: Path) -> None:
+    log = (cases["bucket_missing"] / "backend.log").read_bytes()
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as opened:
+        opened.writestr("backend.log", log)
+    files = {"manifest.json": b'{"name": "an extension"}', "inner.zip": inner.getvalue(), "backend.log": log}
+    code, out, _ = run("checklist", zipped(files, tmp_path / "a.zip"), "--format", "json")
+    assert code == 1 and any("'inner.zip' was left out" in note for note in json.loads(out)["notes"])
+    packed = tmp_path / "b.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as opened:
+        opened.writestr("backend.log", log)
+    data = bytearray(packed.read_bytes())
+    data[120] ^= 0xFF
+    packed.write_bytes(data)
+    assert run("checklist", packed)[0] == 4

@@ -348,12 +348,18 @@ def _answer(
     diagnoses = [explain.diagnose(case, notes=told_notes(case, examined, options)) for case in examined.cases]
     if not examined.readable and not machine(wanted) and all(d.root is None for d in diagnoses):
         raise NothingReadable(Phrase.joined("; ", dict.fromkeys(diagnoses[0].notes)))
+    protect(wanted, read_files(collected[-1]) if collected else ())
     code = max((exit_code(d, options["expect"], not examined.readable) for d in diagnoses), key=_worst)
     origins = collected[-1].origins if collected else {}
     deliver(wanted, Shown(diagnoses, checklist, options, origins, code).render)
     if examined.interrupted:
         raise click.Abort
     sys.exit(code)
+
+
+def read_files(bundle: Bundle) -> list[str]:
+    """The files in which something was recognised."""
+    return [str(p) for name in bundle.read for p in bundle.origins.get(name, ()) if isinstance(p, Path)]
 
 
 def _named(options: dict[str, Any]) -> list[str]:
@@ -367,7 +373,8 @@ def told_notes(case: Case, examined: examine.Examined, options: dict[str, Any]) 
     notes = case_file.notes(case)
     if options["verbose"] or not examined.readable:
         return notes
-    return [note for note in notes if "ticket" in note or "were read" in note or note.startswith("--live")]
+    telling = ("ticket", "were read", "was left out")
+    return [note for note in notes if note.startswith("--live") or any(word in note for word in telling)]
 
 
 def _worst(code: Exit) -> int:

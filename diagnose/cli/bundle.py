@@ -18,6 +18,7 @@ from diagnose.cli.answers import (
     exit_code,
     gatherer,
     look,
+    read_files,
     selecting_options,
     told_notes,
     wish_of,
@@ -82,6 +83,7 @@ def bundle(output: Path | None, dry_run: bool, form: str, **options: Any) -> Non
     if dry_run or output is None:
         write_json(manifest) if form == "json" else write(_listed(manifest, planned))
         return
+    _protect(output, {"paths": read_files(kept[-1])})
     _write(output, data)
     if form == "json":
         write_json(manifest)
@@ -100,7 +102,7 @@ def bundle(output: Path | None, dry_run: bool, form: str, **options: Any) -> Non
 
 
 def _protect(output: Path, options: Mapping[str, Any]) -> None:
-    given = [*options["paths"], *(name for kind in KINDS for name in options[kind])]
+    given = [*options["paths"], *(name for kind in KINDS for name in options.get(kind, ()))]
     if any(output.exists() and Path(name).exists() and output.samefile(name) for name in given):
         raise click.BadParameter(
             Phrase("'{output}' is evidence itself and is not overwritten", output=output), param_hint="--output"

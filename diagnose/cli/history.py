@@ -117,6 +117,7 @@ def history(paths: tuple[str, ...], **options: Any) -> None:
                 raise
             complain(error.message)  # the document says it as well: machines read stdout
             found = History(profile.name, notes=(error.message,))
+    protect(wanted, [source.name for source in found.sources])
     code = _code(found)
     deliver(wanted, lambda form, to_file: render(found, form, to_file, code, options))
     sys.exit(code)

@@ -111,6 +111,8 @@ def _files(path: Path) -> list[tuple[str | None, Path, str]]:
     _must_exist(path)
     if not path.is_dir():
         return [("source", path, path.name)] if path.suffix == ".py" else [(None, path, path.name)]
+    if (path / "manifest.json").is_file() and (path / "case.json").is_file():
+        return [(None, path / "case.json", "case.json")]  # a bundle, unpacked: its case is all its evidence
     found: list[tuple[str | None, Path, str]] = []
     python = False
     for top, folders, names in os.walk(path):
@@ -144,6 +146,12 @@ def _must_exist(path: Path) -> None:
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OWN_DOCUMENT = '"schema_version"'
 """Stands at the head of what this program writes itself, however much that quotes of logs."""
+_OWN_REPORT = re.compile(
+    r"^.{0,40}\b(?:switched|not_switched|wrong_model|refused|undetermined), [\w -]{1,30}\b(?:succeeded|failed|not_attempted|unknown)\r?$"
+    r"|<meta name=\"generator\" content=\"diagnose |\bdiagnose latest-log \S.{0,400} --at-offset \d",
+    re.M,
+)
+"""Stands near the head of an answer as text, Markdown or HTML: what it quotes of logs is no evidence a second time."""
 _CASE_KEYS = {"schema_version", "profile", "subject", "evidence"}
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log", ".txt", ".md", ".har", ".env", ".html", ".gz", ".out", ".err"}
 
@@ -198,6 +206,13 @@ def _archive(bundle: Bundle, file: Path | io.BytesIO, name: str) -> None:
     python = [member for member in found.members if member.name.endswith(".py")]
     for member in found.members:
         if member.name.endswith(".py") or member.name.startswith("__MACOSX/"):
+            continue
+        if member.data[:4] in ZIP:
+            bundle.notes.append(
+                Phrase(
+                    "{name}: '{filename}' was left out: it {why}", name=name, filename=member.name, why="is an archive"
+                )
+            )
             continue
         bundle.origins.setdefault(member.name, []).append(member.data)
         packed = member.data.startswith(GZIP_MAGIC)
@@ -312,6 +327,9 @@ def _recognise(bundle: Bundle, data: bytes, name: str, kind: str | None) -> None
 
 def _by_content(bundle: Bundle, text: str, data: bytes, name: str) -> None:
     stripped = text.lstrip()
+    if _OWN_REPORT.search(text[:4096]):
+        bundle.notes.append(Phrase("{name}: is an answer of diagnose itself, and was left out", name=name))
+        return
     if not stripped:
         if name.endswith(".json"):
             _add_prompt_log(bundle, prompt_log.read(data), name)

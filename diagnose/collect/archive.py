@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import re
 import stat
 import zipfile
@@ -54,7 +55,7 @@ def read(file: Path | io.BytesIO, name: str) -> Archive:
     try:
         with zipfile.ZipFile(file) as opened:
             members = tuple(_members(opened, name, notes))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError) as error:
         raise NothingReadable(Phrase("'{name}': is a damaged zip archive: {error}", name=name, error=error)) from None
     except OSError as error:
         raise NothingReadable(Phrase("'{name}': {why}", name=name, why=error.strerror or error)) from None
@@ -112,8 +113,10 @@ def _manifest(members: tuple[Member, ...], name: str) -> Mapping[str, Any] | Non
         return None
     try:
         manifest = json.loads(files.pop(MANIFEST))
+        if manifest.get("tool", {}).get("name") != "diagnose":
+            return None  # somebody else's files of these names
         listed = {str(item["name"]): str(item["sha256"]) for item in manifest["files"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NothingReadable(
             Phrase("'{name}': its {manifest} is not one that a bundle has", name=name, manifest=MANIFEST)
         ) from None

@@ -64,9 +64,10 @@ RULES = (
     Rule("fal-key", (":", "%3a"), rf"(?i){UUID}(?::|%3A)(?:[0-9a-f]{{4,}}|[0-9a-f]{{0,3}}{_END})"),
     Rule(
         "key",
-        ("sk-", "sk_", "rk_", "gh", "hf_", "r8_", "akia", "asia", "aiza", "xox"),
+        ("sk-", "sk_", "rk_", "gh", "hf_", "r8_", "akia", "asia", "aiza", "xox", "glpat-", "npm_", "ya29.", "sg."),
         r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|gh[pousr]_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{16,}"
-        r"|r8_[A-Za-z0-9]{16,}|A[KS]IA[0-9A-Z]{12,}|AIza[A-Za-z0-9_-]{20,}|xox[abpr]-[A-Za-z0-9-]{10,})",
+        r"|r8_[A-Za-z0-9]{16,}|A[KS]IA[0-9A-Z]{12,}|AIza[A-Za-z0-9_-]{20,}|xox[abpr]-[A-Za-z0-9-]{10,}|glpat-[A-Za-z0-9_-]{16,}|npm_[A-Za-z0-9]{20,}|ya29\.[A-Za-z0-9_-]{16,}"
+        r"|SG\.[A-Za-z0-9_-]{10,64}\.[A-Za-z0-9_-]{10,64})",
         random,
     ),
     Rule(
