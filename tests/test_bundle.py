@@ -298,6 +298,19 @@ def test_our_own_report_is_no_evidence(form: str, cases: Mapping[str, Path], tmp
     assert run("checklist", folder, "-o", folder / f"report.{form}")[0] == 1, "it can be written anew"
 
 
+@pytest.mark.parametrize("lang", ["en", "id"])
+def test_our_own_report_is_known_in_both_languages(lang: str, cases: Mapping[str, Path], tmp_path: Path) -> None:
+    for form in ("md", "txt"):
+        report = tmp_path / f"report.{form}"
+        CliRunner().invoke(cli, ["checklist", str(cases["image_field_unknown"]), "-o", str(report), "--lang", lang])
+        assert any("an answer of diagnose itself" in note for note in gather([report]).notes)
+    log = tmp_path / "backend.log"
+    log.write_text(
+        "ERROR:main: refused, upload failed\nINFO:main:  outcome unknown, request failed\n", encoding="utf-8"
+    )
+    assert not any("diagnose itself" in note for note in gather([log]).notes)
+
+
 def test_evidence_in_a_folder_is_not_overwritten(cases: Mapping[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "case"
     shutil.copytree(cases["bucket_missing"], folder)

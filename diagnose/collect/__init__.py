@@ -147,7 +147,7 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OWN_DOCUMENT = '"schema_version"'
 """Stands at the head of what this program writes itself, however much that quotes of logs."""
 _OWN_REPORT = re.compile(
-    r"^.{0,40}\b(?:switched|not_switched|wrong_model|refused|undetermined), [\w -]{1,30}\b(?:succeeded|failed|not_attempted|unknown)\r?$"
+    r"^(?:  (?:outcome|hasil) +|- \*\*(?:outcome|hasil)\*\*: )(?:switched|not_switched|wrong_model|refused|undetermined), \w"
     r"|<meta name=\"generator\" content=\"diagnose |\bdiagnose latest-log \S.{0,400} --at-offset \d",
     re.M,
 )
